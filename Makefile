@@ -1,0 +1,59 @@
+# es_repro: every table and figure is a target. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+PRESET ?= demo
+RUNS_ROOT ?= runs
+JOBS ?= 2
+# More Hydra overrides for a sweep, such as ARGS='fail_fast=true hydra.sweeper.params.seed=0'
+ARGS ?=
+export RUNS_ROOT JOBS
+
+BIN := $(VENV)/bin
+RUN := $(BIN)/python -m es_repro
+# PRESET=paper is the full recipe; demo and small are folders of configs.
+PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
+
+.PHONY: help setup demo test test-slow lint table2 clean
+
+help: ## list the targets
+	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
+
+setup: $(VENV)/.installed ## install into .venv what constraints.txt pins
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: setup ## every method and control on the embedded digits, and their table
+	$(RUN).train -m sweep=demo/digits $(ARGS)
+	$(RUN).bench pairs demo/digits
+	$(RUN).report tables demo
+
+table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
+	status=0; $(RUN).train -m sweep=$(PREFIX)table2 $(ARGS) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)table2 || status=$$?; \
+	$(RUN).report tables table2 --preset $(PRESET) || status=$$?; exit $$status
+
+test: setup ## the tests that CI runs
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"
+
+test-slow: setup ## the long tests: kill points, spawned workers
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m slow
+
+lint: setup ## formatting, types, import arrows, spelling
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/mypy --strict -p es_repro.selection
+	$(BIN)/lint-imports
+	$(BIN)/codespell es_repro conf tests scripts README.md Makefile
+	$(BIN)/yamllint --strict conf .pre-commit-config.yaml
+
+clean: ## delete caches; records stay
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,73 @@
+"""Configs: where they lie, what the hash of a run covers, and their errors in a line."""
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+__all__ = ["config_folder", "plain", "readable", "register_resolvers", "run_hash"]
+
+# Keys that do not change what a run computes: where it writes, what it is called, how it is shown.
+NOT_HASHED = (
+    "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
+)  # fmt: skip
+
+
+def config_folder() -> str:
+    """The folder of the config tree: the installed package's copy, or the checkout's."""
+    here = Path(__file__).resolve().parent
+    return str(
+        next((x for x in (here / "conf", here.parent / "conf") if x.is_dir()), here / "conf")
+    )
+
+
+def register_resolvers() -> None:
+    """The one resolver of our own: `${one_minus:x}`, without the noise of binary fractions."""
+    OmegaConf.register_new_resolver("one_minus", lambda x: round(1 - x, 12), replace=True)
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """The resolved config as plain Python, without what only Hydra needs."""
+    ours = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    ours._set_parent(config)  # where its interpolations still find Hydra's choices
+    found = OmegaConf.to_container(ours, resolve=True, throw_on_missing=True)
+    assert isinstance(found, dict)
+    return {str(key): value for key, value in found.items()}
+
+
+def run_hash(config: dict[str, Any], **determinants: str | int) -> str:
+    """16 hex digits naming a run by all that determines its result.
+
+    Args:
+        config: resolved, plain.
+        determinants: what the config does not say: the resolved precision, the data's
+            fingerprint, the method's `semantics_version`.
+    """
+    covered = {key: value for key, value in config.items() if key not in NOT_HASHED}
+    dataset = {key: value for key, value in config["dataset"].items() if key != "data_root"}
+    covered |= {"dataset": dataset, "determinants": determinants}
+    text = json.dumps(covered, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def readable(error: BaseException) -> str:
+    """One line that says what to mend, for a user who has only the command line before them."""
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    lines = [line for line in lines if line]
+    text = " ".join(lines) or type(error).__name__
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return text
+    if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
+        group, name = match.groups()
+        options = text.partition("Available options in")[2].partition(":")[2].split()
+        listed = [x for x in options if x != "Config"]
+        known = ", ".join(listed[: listed.index("search")] if "search" in listed else listed)
+        return f"{group}={name}: must be one of {known}"
+    if match := re.search(r"Could not override '([^']+)'", text):
+        return f"{match.group(1)}: no such key; --help lists them (+key=value would add one)"
+    return text

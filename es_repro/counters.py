@@ -1,0 +1,83 @@
+"""What a run has spent and what selection has picked, counted on the device."""
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = ["Cost", "Picks", "effective_sample_size"]
+
+
+@dataclass
+class Cost:
+    """The counted axes of cost; host integers, since every count is known from shapes alone.
+
+    Attributes:
+        optimizer_steps: updates of the parameters.
+        selecting_steps: those of them that followed a scoring pass.
+        forward_samples: rows through any forward pass, scoring and re-scoring included.
+        bp_samples: rows back-propagated.
+    """
+
+    optimizer_steps: int = 0
+    selecting_steps: int = 0
+    forward_samples: int = 0
+    bp_samples: int = 0
+
+    def flops(self, forward_flops: float) -> float:
+        """Model FLOPs so far; a backward pass counts as two forward passes (`forward_flops`)."""
+        return forward_flops * (self.forward_samples + 2 * self.bp_samples)
+
+    def state_dict(self) -> dict[str, int]:
+        """The counts, by name."""
+        return asdict(self)
+
+
+class Picks:
+    """How often each sample was back-propagated, in this epoch and in all.
+
+    Args:
+        labels: [n] int64 class ids for counts by class, or None where the task has no classes.
+        num_samples: n.
+        device: where the counts live; nothing is read from there before `epoch_summary`.
+    """
+
+    def __init__(self, labels: Tensor | None, num_samples: int, device: torch.device) -> None:
+        self._labels = labels
+        self._epoch = torch.zeros(num_samples, dtype=torch.int32, device=device)
+        self._total = torch.zeros_like(self._epoch)
+        self._one = torch.ones(1, dtype=torch.int32, device=device)
+
+    def add(self, index: Tensor) -> None:
+        """Count the rows [m] of one training pass."""
+        self._epoch.index_add_(0, index, self._one.expand(len(index)))
+
+    def epoch_summary(self) -> dict[str, float | list[int]]:
+        """Close the epoch: never-picked share and, with classes, the epoch's counts by class."""
+        self._total += self._epoch
+        found: dict[str, float | list[int]] = {
+            "selection/never_picked": (self._total == 0).float().mean().item(),
+            "selection/distinct": int((self._epoch > 0).sum().item()),
+        }
+        if self._labels is not None:
+            counts = torch.bincount(self._labels, weights=self._epoch.double())
+            found["selection/class_counts"] = [int(count) for count in counts.tolist()]
+        self._epoch.zero_()
+        return found
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Both counts, exact also in the middle of an epoch."""
+        return {"epoch": self._epoch, "total": self._total}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from the counts of an interrupted run."""
+        self._epoch.copy_(state["epoch"])
+        self._total.copy_(state["total"])
+
+
+def effective_sample_size(weights: Tensor) -> float:
+    """`(sum w)^2 / (n sum w^2)` of weights [n], in (0, 1]; 1 where all are equal (or all zero)."""
+    weights = weights.double().clamp(min=0)
+    square = weights.square().sum()
+    share = weights.sum().square() / (len(weights) * square)
+    return float(torch.where(square > 0, share, torch.ones_like(share)))

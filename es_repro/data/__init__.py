@@ -1,0 +1,16 @@
+"""Data sets as tensors, and the loader that keeps them on the device."""
+
+from es_repro.data.builders import cifar, digits
+from es_repro.data.errors import DataDamaged, DataNotFound
+from es_repro.data.images import ImageData, Images
+from es_repro.data.resident import ResidentLoader
+
+__all__ = [
+    "DataDamaged",
+    "DataNotFound",
+    "ImageData",
+    "Images",
+    "ResidentLoader",
+    "cifar",
+    "digits",
+]

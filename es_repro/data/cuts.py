@@ -1,0 +1,145 @@
+"""Which samples of a data set a run gets, and with which labels.
+
+Everything here is keyed by the data set's own seeds, not by the run's: runs that differ in their
+seed train on the same samples.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from es_repro.data.images import Images, Source, SplitName
+from es_repro.selection import require, stream
+from es_repro.selection.checks import as_choice, as_int, as_real
+
+__all__ = ["Choice", "choose", "mislabel", "stratified"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is taken out of a data set.
+
+    Attributes:
+        split: evaluate on the test split, or on a validation cut of the training one, which is
+            then not trained on.
+        validation: share of the training split in that cut, in (0, 1).
+        subset: train on so many samples (int), or on this share of them (float, in (0, 1]), each
+            class in proportion; None: all.
+        subset_seed: of the subset and of the validation cut.
+        noise: chance of a training label to be flipped to one of the other classes, in [0, 1].
+        noise_seed: of the flips.
+
+    Raises:
+        ValueError: a value outside its range; the message names it.
+    """
+
+    split: SplitName = "test"
+    validation: float = 0.1
+    subset: int | float | None = None
+    subset_seed: int = 0
+    noise: float = 0.0
+    noise_seed: int = 0
+
+    def __post_init__(self) -> None:
+        as_choice("split", self.split, SplitName)
+        as_real("validation", self.validation, "(0, 1)")
+        as_int("subset_seed", self.subset_seed)
+        as_real("noise", self.noise, "[0, 1]")
+        as_int("noise_seed", self.noise_seed)
+
+    def subset_count(self, n: int, num_classes: int) -> int:
+        """How many of n samples the subset has.
+
+        Raises:
+            ValueError: fewer than classes, more than samples, or no number at all.
+        """
+        if self.subset is None:
+            return n
+        allowed = f"a count in [{num_classes}, {n}], or a share in (0, 1] of at least {num_classes}"
+        is_share = isinstance(self.subset, float)
+        is_number = is_share or (isinstance(self.subset, int) and not isinstance(self.subset, bool))
+        valid = is_number and (not is_share or 0 < self.subset <= 1)
+        require(valid, "subset", self.subset, allowed)
+        count = _half_up(self.subset * n) if is_share else int(self.subset)
+        require(num_classes <= count <= n, "subset", self.subset, allowed)
+        return count
+
+
+def choose(train: Source, test: Source, choice: Choice, num_classes: int) -> tuple[Images, Images]:
+    """Cut, thin out, mislabel and only then decode.
+
+    Labels are flipped by the row in the file, so that a sample has the same label in every subset.
+
+    Returns:
+        What to train on, and what to evaluate on: labels as in the files.
+
+    Raises:
+        DataDamaged: labels that do not fit the number of classes, or an image that does not decode.
+        ValueError: a choice that this data set is too small for.
+    """
+    train.check_classes(num_classes, all_present=True)
+    test.check_classes(num_classes, all_present=False)
+    rows = torch.arange(len(train.targets))
+    held, held_rows = test, torch.arange(len(test.targets))
+    if choice.split == "validation":
+        count = _half_up(choice.validation * len(rows))
+        allowed = f"a share that leaves samples on both sides of the {len(rows)}"
+        require(0 < count < len(rows), "validation", choice.validation, allowed)
+        generator = stream(choice.subset_seed, "validation", 0)
+        held, held_rows = train, stratified(train.targets, count, generator)
+        rows = rows[torch.isin(rows, held_rows, invert=True)]
+    count = choice.subset_count(len(rows), num_classes)
+    generator = stream(choice.subset_seed, "subset", 0)
+    rows = rows[stratified(train.targets[rows], count, generator)]
+    generator = stream(choice.noise_seed, "noise", 0)
+    labels = mislabel(train.targets, choice.noise, num_classes, generator)[rows]
+    return (
+        Images(train.decode(rows), labels),
+        Images(held.decode(held_rows), held.targets[held_rows]),
+    )
+
+
+def stratified(targets: Tensor, count: int, generator: torch.Generator) -> Tensor:
+    """Draw `count` samples, each class in proportion to its size (largest remainders).
+
+    Args:
+        targets: [n] int64.
+        count: 0..n.
+        generator: on the CPU.
+
+    Returns:
+        [count] int64 positions, ascending.
+    """
+    sizes = targets.bincount()
+    quotas, remainders = sizes * count // len(targets), sizes * count % len(targets)
+    left = count - int(quotas.sum())
+    quotas[remainders.argsort(descending=True, stable=True)[:left]] += 1
+    shuffled = torch.randperm(len(targets), generator=generator)
+    by_class = shuffled[targets[shuffled].argsort(stable=True)]
+    place = torch.arange(len(targets)) - (sizes.cumsum(0) - sizes)[targets[by_class]]
+    return by_class[place < quotas[targets[by_class]]].sort().values
+
+
+def mislabel(targets: Tensor, noise: float, num_classes: int, generator: torch.Generator) -> Tensor:
+    """Flip each label with chance `noise` to one of the other C - 1 classes, uniformly.
+
+    With one generator state, the labels flipped at a lower chance are flipped at a higher one too.
+
+    Args:
+        targets: [n] int64.
+        noise: in [0, 1].
+        num_classes: C >= 2.
+        generator: on the CPU.
+
+    Returns:
+        [n] int64.
+    """
+    chance = torch.rand(len(targets), generator=generator)
+    shift = torch.randint(1, num_classes, targets.shape, generator=generator)
+    return torch.where(chance < noise, (targets + shift) % num_classes, targets)
+
+
+def _half_up(value: float) -> int:
+    return math.floor(value + 0.5)

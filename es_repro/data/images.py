@@ -1,0 +1,113 @@
+"""Decoded images with their labels, and a data set made of two splits of them."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from es_repro.data.errors import DataDamaged
+from es_repro.selection import require
+
+__all__ = ["ImageData", "Images", "Source", "SplitName", "fingerprint"]
+
+SplitName = Literal["test", "validation"]
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """One split, decoded.
+
+    Attributes:
+        images: [n, C, H, W] uint8.
+        targets: [n] int64, in [0, number of classes).
+    """
+
+    images: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageData:
+    """What a run trains and evaluates on.
+
+    Attributes:
+        train: the samples that have ids 0..n-1.
+        evaluation: never trained on, labels clean.
+        split: what `evaluation` is: the test split, or a validation cut of the training one.
+        num_classes: C.
+        mean, std: one a channel, of pixels scaled to [0, 1].
+        augment: random crops and flips at all.
+        pad: pixels of reflected border that a random crop may reach into.
+        flip: mirror half of the images.
+        fingerprint: hash of all pixels and labels, equal for every layout they came in.
+
+    Raises:
+        ValueError: a border that an image of this size cannot reflect.
+    """
+
+    train: Images
+    evaluation: Images
+    split: SplitName
+    num_classes: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    augment: bool
+    pad: int
+    flip: bool
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        size = min(self.train.images.shape[-2:])
+        require(0 <= self.pad < size, "pad", self.pad, f"in [0, {size}), the image's size")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One split as its files hold it: labels at hand, images decoded on demand.
+
+    So that a subset decodes the rows that it chose and no others.
+
+    Attributes:
+        origin: the files, as a message names them.
+        targets: [n] int64.
+        decode: row numbers [k] int64 -> images [k, C, H, W] uint8.
+    """
+
+    origin: str
+    targets: Tensor
+    decode: Callable[[Tensor], Tensor]
+
+    def check_classes(self, num_classes: int, *, all_present: bool) -> None:
+        """Compare the labels with the number of classes that the data set is known to have.
+
+        Raises:
+            DataDamaged: no rows, a label outside [0, C), or a class without any.
+        """
+        if len(self.targets) == 0:
+            raise DataDamaged(f"{self.origin}: holds no rows; fetch it again")
+        low, high = int(self.targets.min()), int(self.targets.max())
+        if low < 0 or high >= num_classes:
+            raise DataDamaged(
+                f"{self.origin}: labels run from {low} to {high}, not within 0..{num_classes - 1}; "
+                "it is another data set, or other labels of it"
+            )
+        present = int(self.targets.bincount(minlength=num_classes).count_nonzero())
+        if all_present and present < num_classes:
+            raise DataDamaged(
+                f"{self.origin}: {present} of {num_classes} classes have rows; "
+                "it is another data set, or a part of it is missing"
+            )
+
+
+def fingerprint(train: Images, evaluation: Images) -> str:
+    """Hash of shapes, pixels and labels of both splits."""
+    digest = hashlib.sha256()
+    for tensor in (train.images, train.targets, evaluation.images, evaluation.targets):
+        digest.update(str(tuple(tensor.shape)).encode())
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()

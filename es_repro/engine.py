@@ -1,0 +1,444 @@
+"""The path of a batch, and the loop, evaluation and resume around it.
+
+No method, task or data set has a branch here: they differ in what their objects answer.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from es_repro.clock import Clock
+from es_repro.counters import Cost, Picks, effective_sample_size
+from es_repro.passes import Statistics, isolated_generators, take_rows
+from es_repro.record import Record
+from es_repro.selection import (
+    EpochPlan,
+    PlannedBatchSampler,
+    ProgressScheduler,
+    Selector,
+    require,
+)
+from es_repro.tasks import Output, Task
+
+__all__ = ["Engine", "Loader", "Settings", "Stopped"]
+
+# Steps whose rows are fetched again by id and compared, at the start and after a resume.
+CHECKED_STEPS = 3
+
+Batch = tuple[Tensor, Tensor, Tensor]
+
+
+class Stopped(BaseException):
+    """The run was asked to stop; its checkpoint is written. Not an `Exception`: nobody retries."""
+
+
+class Loader(Protocol):
+    """What the engine asks of the data; `index` are sample ids [m], int64, on the device."""
+
+    num_samples: int
+    sampler: PlannedBatchSampler
+
+    @property
+    def labels(self) -> Tensor | None: ...  # [n] class ids on the device, where there are classes
+    @property
+    def split(self) -> str: ...  # what `evaluation` answers: test or validation
+    @property
+    def plan(self) -> EpochPlan: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    def __len__(self) -> int: ...
+    def batches(self, start: int = 0) -> Iterator[Batch]: ...
+    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]: ...
+    def visit(self, ids: Tensor, batch_size: int) -> Iterator[Batch]: ...
+    def evaluation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]: ...
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run trains, beside its objects.
+
+    Attributes:
+        epochs: E.
+        meta_batch_size: B; evaluation and re-scoring use batches of it too.
+        micro_batch_size: the most rows a training pass holds; None: all.
+        score_micro_batch: the same for scoring; None: B, for batch norm depends on it.
+        score_mode, bn_update: see `passes.Statistics`.
+        clip_norm: the largest gradient norm; None: no clipping.
+        eval_every: evaluate after every so many epochs, and after the last.
+        log_every: steps between two looks at the device.
+        checkpoint_every_seconds: of wall-clock.
+        checkpoint_every_steps: beside that, after every so many steps; None: never.
+    """
+
+    epochs: int
+    meta_batch_size: int
+    micro_batch_size: int | None = None
+    score_micro_batch: int | None = None
+    score_mode: Literal["train", "eval"] = "train"
+    bn_update: Literal["train", "score", "both"] = "train"
+    clip_norm: float | None = None
+    eval_every: int = 1
+    log_every: int = 50
+    checkpoint_every_seconds: float = 60.0
+    checkpoint_every_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "meta_batch_size", "eval_every", "log_every"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("micro_batch_size", "score_micro_batch", "checkpoint_every_steps"):
+            value = getattr(self, name)
+            require(value is None or value >= 1, name, value, "at least 1, or null")
+        require(self.clip_norm is None or self.clip_norm > 0, "clip_norm", self.clip_norm, "> 0")
+
+
+class Engine:
+    """Trains one model under one selector and writes its record.
+
+    Args:
+        fabric: device, precision and data parallelism.
+        model: as built; the engine sets it up.
+        task: turns batches into per-sample losses.
+        selector: the method.
+        loader: batches of the planned samples.
+        optimizer: over the model's parameters.
+        schedule: progress in [0, 1] -> factor of the learning rate.
+        record: where it is written.
+        settings: the rest.
+        show: called with (share done, one-line state) now and then, for a progress bar.
+
+    Raises:
+        ValueError: the selector wants signals that the task cannot offer, or `nonfinite: skip`
+            with an optimizer that cannot skip a step on the device.
+    """
+
+    def __init__(
+        self,
+        *,
+        fabric: Fabric,
+        model: nn.Module,
+        task: Task,
+        selector: Selector,
+        loader: Loader,
+        optimizer: Optimizer,
+        schedule: Callable[[float], float],
+        record: Record,
+        settings: Settings,
+        show: Callable[[float, str], None] | None = None,
+    ) -> None:
+        missing = selector.signals - task.signals
+        allowed = f"one that needs no {' and no '.join(sorted(missing))}: this task has none"
+        require(not missing, "method", selector.method_name(), allowed)
+        self.skips = selector.nonfinite == "skip"
+        can_skip = all(group.get("fused") for group in optimizer.param_groups)
+        require(not self.skips or can_skip, "nonfinite", "skip", "raise, or optimizer.fused=true")
+        self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
+        self.record, self.settings, self.show = record, settings, show
+        self.net, self.inner_optimizer = model, optimizer
+        self.model, self.optimizer = fabric.setup(model, optimizer)
+        self.model.train()
+        self.scheduler = ProgressScheduler(optimizer, schedule)
+        self.statistics = Statistics(model, settings.score_mode, settings.bn_update)
+        device = fabric.device
+        self.clock, self.cost = Clock(device), Cost()
+        self.picks = Picks(loader.labels, loader.num_samples, device)
+        self.objectives = torch.zeros(settings.log_every, device=device)
+        self.meta_losses = torch.zeros_like(self.objectives)
+        self.nonfinite = torch.zeros((), device=device)
+        self.epoch, self.position, self.logged_steps = 0, 0, 0
+        self.best = float("-inf")
+        self.latest: dict[str, float] = {}
+        self.unchecked, self.stop = CHECKED_STEPS, False
+        self.saved_at = time.monotonic()
+
+    # ---------------------------------------------------------------- the path of a batch
+
+    def train_epoch(self) -> None:
+        """One epoch of any method, from its plan to its last step."""
+        self.loader.set_epoch(self.epoch)
+        selecting, plan = self.selector.selects_batches, self.loader.plan
+        batches = self.loader.batches(start=self.position)
+        for batch in self.clock.timed("data", batches):
+            self.check_alignment(*batch)
+            self.train_step(batch, selecting=selecting, lr_scale=plan.lr_scale)
+            self.after_step()
+        self.refresh(plan)
+
+    def train_step(self, batch: Batch, *, selecting: bool, lr_scale: float) -> None:
+        """One meta-batch [B], from its scoring pass to the step; nothing here waits for the device.
+
+        Where the selector selects, it sees the losses of the scoring pass and picks b rows; else
+        it observes those of the training pass over all of them.
+        """
+        index, inputs, targets = batch
+        forwarded = len(index)
+        if selecting:
+            with self.clock.phase("scoring"):
+                seen = self.score(inputs, targets)
+            with self.clock.phase("selection"):
+                picked = self.selector.select(index, seen.scores, **seen.signals)
+                index, targets = index[picked], targets[picked]
+                inputs = take_rows(inputs, picked)
+        with self.clock.phase("training"):
+            self.scheduler.step(self.progress, lr_scale)
+            objective, trained = self.train_batch(index, inputs, targets, selecting)
+            if not selecting:
+                seen = trained
+                self.selector.observe(index, seen.scores, **seen.signals)
+            self.update()
+        self.count(index, forwarded, objective, seen, selecting)
+
+    def score(self, inputs: Tensor, targets: Tensor) -> Output:
+        """The scoring pass: losses and signals of a meta-batch [B], nothing else changed."""
+        size = self.settings.score_micro_batch or len(inputs)
+        # The bare module: a data-parallel wrapper's forward would arm the gradient reducer. An
+        # autocast context of its own: cached low-precision weights would have no gradient later.
+        with (
+            torch.no_grad(),
+            self.fabric.autocast(),
+            self.statistics.scoring(),
+            isolated_generators(self.fabric.device),
+        ):
+            return Output.join(
+                [
+                    self.task(self.net, rows, labels, self.selector.signals)
+                    for rows, labels in zip(inputs.split(size), targets.split(size), strict=True)
+                ]
+            )
+
+    def train_batch(
+        self, index: Tensor, inputs: Tensor, targets: Tensor, selected: bool
+    ) -> tuple[Tensor, Output]:
+        """Forward and backward over [b] rows, in micro-batches whose gradients add up to one's."""
+        size = self.settings.micro_batch_size or len(index)
+        wanted = frozenset[str]() if selected else self.selector.signals
+        pieces, objective = [], torch.zeros((), device=index.device)
+        with self.statistics.training(selected=selected):
+            rows = zip(index.split(size), inputs.split(size), targets.split(size), strict=True)
+            for ids, some_inputs, some_targets in rows:
+                output = self.task(self.model, some_inputs, some_targets, wanted)
+                share = len(ids) / len(index)
+                loss = self.selector.reduce(ids, output.losses) * share
+                self.fabric.backward(loss)
+                objective = objective + loss.detach()
+                pieces.append(Output(output.losses.detach(), output.scores, output.signals))
+        if self.skips:
+            self.nonfinite = 1 - torch.isfinite(objective).float()
+        return objective, Output.join(pieces)
+
+    def update(self) -> None:
+        """Step the optimizer; a fused one leaves everything as it was where `found_inf` is set."""
+        if self.settings.clip_norm is not None:
+            self.fabric.clip_gradients(
+                self.model,
+                self.optimizer,
+                max_norm=self.settings.clip_norm,
+                error_if_nonfinite=False,
+            )
+        if self.skips:
+            self.inner_optimizer.found_inf = self.nonfinite  # type: ignore[attr-defined]
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def refresh(self, plan: EpochPlan) -> None:
+        """Re-score the samples that the plan hid, without gradient (KAKURENBO)."""
+        if plan.refresh is None:
+            return
+        batches = self.loader.visit(plan.refresh, self.settings.meta_batch_size)
+        for index, inputs, targets in self.clock.timed("data", batches):
+            with self.clock.phase("scoring"):
+                seen = self.score(inputs, targets)
+                self.selector.observe(index, seen.scores, **seen.signals)
+            self.cost.forward_samples += len(index)
+
+    # ---------------------------------------------------------------- around it
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done, in [0, 1): true for epochs of any length."""
+        return (self.epoch + self.position / max(1, len(self.loader))) / self.settings.epochs
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps so far."""
+        return self.cost.optimizer_steps
+
+    def fit(self) -> dict[str, Any]:
+        """Train from wherever the run stands to its end; answers the summary."""
+        while self.epoch < self.settings.epochs:
+            with self.clock.running():
+                self.train_epoch()
+            self.end_epoch()
+        return self.summary()
+
+    def check_alignment(self, index: Tensor, inputs: Tensor, targets: Tensor) -> None:
+        """Fetch the first batches' rows again by id: what `index` says must be what came."""
+        if self.unchecked == 0:
+            return
+        self.unchecked -= 1
+        with self.clock.paused():
+            same_inputs, same_targets = self.loader.rows(index)
+            if not (torch.equal(inputs, same_inputs) and torch.equal(targets, same_targets)):
+                raise RuntimeError(
+                    f"step {self.step}: the rows of the batch are not those of its sample ids; "
+                    "the loader has lost track of them"
+                )
+
+    def count(
+        self, index: Tensor, forwarded: int, objective: Tensor, seen: Output, selecting: bool
+    ) -> None:
+        """Add one step to the counters; device tensors stay on the device."""
+        slot = self.step % self.settings.log_every
+        self.objectives[slot] = objective
+        self.meta_losses[slot] = seen.scores.mean()
+        self.picks.add(index)
+        self.cost.optimizer_steps += 1
+        self.cost.selecting_steps += int(selecting)
+        self.cost.bp_samples += len(index)
+        self.cost.forward_samples += forwarded + (len(index) if selecting else 0)
+        self.position += 1
+
+    def after_step(self) -> None:
+        """Look at the device at the log interval; save when it is time, or asked to stop."""
+        every = self.settings.checkpoint_every_steps
+        if self.step % self.settings.log_every == 0:
+            self.report_steps()
+        due = time.monotonic() - self.saved_at > self.settings.checkpoint_every_seconds
+        if self.stop or due or (every is not None and self.step % every == 0):
+            with self.clock.paused():
+                self.save()
+        if self.stop:
+            raise Stopped(f"stopped at step {self.step}; the same command goes on from there")
+
+    def report_steps(self) -> None:
+        """Read the interval's numbers, once, and stop where a loss was not finite."""
+        fresh = self.step - self.logged_steps
+        if fresh == 0:
+            return
+        slots = [step % self.settings.log_every for step in range(self.logged_steps, self.step)]
+        objectives, losses = (
+            table[slots].tolist() for table in (self.objectives, self.meta_losses)
+        )
+        try:
+            self.selector.check()
+        except FloatingPointError as error:
+            bad = [not np.isfinite(a + b) for a, b in zip(objectives, losses, strict=True)]
+            first = self.logged_steps + (bad.index(True) if any(bad) else 0)
+            raise FloatingPointError(f"step {first}: {error}") from error
+        self.logged_steps = self.step
+        rate = self.inner_optimizer.param_groups[0]["lr"]
+        mean = float(np.mean(objectives))
+        self.record.log(
+            "step",
+            step=self.step,
+            epoch=self.epoch,
+            **{"train/objective": mean, "train/meta_loss": float(np.mean(losses))},
+            **{"train/learning_rate": rate, "cost/bp_samples": self.cost.bp_samples},
+        )
+        state = f"epoch {self.epoch + 1}/{self.settings.epochs}, loss {mean:.3f}"
+        self.record.lease.report(share=self.progress, state=state)
+        if self.show is not None:
+            self.show(self.progress, state)
+
+    def end_epoch(self) -> None:
+        """Evaluate when it is time, write the epoch's line, save when it is time."""
+        self.report_steps()
+        self.epoch, self.position = self.epoch + 1, 0
+        last = self.epoch == self.settings.epochs
+        if last or self.epoch % self.settings.eval_every == 0:
+            self.latest = self.evaluate()
+            self.best = max(self.best, self.latest[self.task.headline])
+        share = {
+            "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
+            "data/batch_rows": self.loader.sampler.batch_size,
+        }
+        if self.selector.weights is not None:
+            share["selection/effective_sample_size"] = effective_sample_size(self.selector.weights)
+        line = self.metrics() | share | self.picks.epoch_summary() | self.costs()
+        self.record.log("epoch", step=self.step, epoch=self.epoch, **line)
+        if last or time.monotonic() - self.saved_at > self.settings.checkpoint_every_seconds:
+            self.save()
+
+    def evaluate(self) -> dict[str, float]:
+        """The task's metrics over the evaluation split, in eval mode."""
+        metrics = self.task.metrics().to(self.fabric.device)
+        self.model.eval()
+        with self.clock.phase("evaluation"), self.fabric.autocast():
+            for inputs, targets in self.loader.evaluation(self.settings.meta_batch_size):
+                self.task.evaluate(self.net, inputs, targets, metrics)
+            found = {name: float(value) for name, value in metrics.compute().items()}
+        self.model.train()
+        return found
+
+    def metrics(self) -> dict[str, float]:
+        """The latest evaluation, by the record's names: `test/accuracy`."""
+        return {f"{self.loader.split}/{name}": value for name, value in self.latest.items()}
+
+    def costs(self) -> dict[str, Any]:
+        """Counted and timed costs so far, by the record's names."""
+        counted = {f"cost/{name}": value for name, value in self.cost.state_dict().items()}
+        phases = {f"time/{name}_seconds": value for name, value in self.clock.seconds.items()}
+        return counted | {"time/train_seconds": self.clock.train_seconds} | phases
+
+    def summary(self) -> dict[str, Any]:
+        """The run's last word: metrics, costs and kinds of steps."""
+        best = {f"{self.loader.split}/{self.task.headline}_best": self.best}
+        kinds = {
+            "steps/selecting": self.cost.selecting_steps,
+            "steps/plain": self.step - self.cost.selecting_steps,
+        }
+        return self.metrics() | best | self.costs() | kinds
+
+    # ---------------------------------------------------------------- checkpoint and resume
+
+    def save(self) -> None:
+        """Write a checkpoint from which the run goes on bit for bit; never of a broken state."""
+        self.report_steps()
+        self.record.checkpoints.save(self.state_dict(), self.step)
+        self.saved_at = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that the rest of the run depends on, the generators included."""
+        cuda = torch.cuda.get_rng_state_all() if self.fabric.device.type == "cuda" else []
+        kind, keys, place, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - the global one
+        return {
+            "epoch": self.epoch,
+            "position": self.position,
+            "model": self.net.state_dict(),
+            "optimizer": self.inner_optimizer.state_dict(),
+            "selector": self.selector.state_dict(),
+            "picks": self.picks.state_dict(),
+            "cost": self.cost.state_dict(),
+            "clock": self.clock.state_dict(),
+            "best": self.best,
+            "latest": self.latest,
+            "python_generator": random.getstate(),
+            "numpy_generator": (kind, torch.from_numpy(keys), place, has_gauss, cached),
+            "torch_generators": [torch.get_rng_state(), *cuda],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`; the data order is rebuilt from (seed, epoch) and the stored plan."""
+        self.epoch, self.position = state["epoch"], state["position"]
+        self.net.load_state_dict(state["model"])
+        self.inner_optimizer.load_state_dict(state["optimizer"])
+        self.selector.load_state_dict(state["selector"])
+        self.picks.load_state_dict(state["picks"])
+        self.cost = Cost(**state["cost"])
+        self.logged_steps = self.step
+        self.clock.load_state_dict(state["clock"])
+        self.best, self.latest = state["best"], state["latest"]
+        version, internal, gauss = state["python_generator"]
+        random.setstate((version, tuple(internal), gauss))
+        kind, keys, *rest = state["numpy_generator"]
+        np.random.set_state((kind, keys.cpu().numpy(), *rest))  # noqa: NPY002 - the global one
+        cpu, *cuda = (generator.cpu() for generator in state["torch_generators"])
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)

@@ -1,0 +1,253 @@
+"""The command line of the report: `python -m es_repro.report --help`.
+
+A further command is a function that adds its parser, listed in `_COMMANDS`.
+"""
+
+import argparse
+import difflib
+import getpass
+import logging
+import os
+import shlex
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from es_repro.report import ReportError
+from es_repro.report.cells import resolve
+from es_repro.report.document import document, listing, provenance
+from es_repro.report.folders import MEMBERS, read_members, read_runs
+from es_repro.report.pack import joined, packed
+from es_repro.report.paper import paper_table
+from es_repro.report.render import to_csv, to_latex
+from es_repro.report.runs import Member, Run, tidy
+from es_repro.report.tables import PRESETS, TABLES, Preset, TableSpec, build, experiments
+from es_repro.report.terminal import show
+from es_repro.report.wandb_runs import read_wandb
+
+__all__ = ["main"]
+
+_EXAMPLES = """\
+examples:
+  python -m es_repro.report tables demo                   the table of `make demo`
+  python -m es_repro.report tables table2                 Table 2 from its demo runs
+  python -m es_repro.report tables table2 --preset paper  the full recipe, beside the paper
+  python -m es_repro.report tables --runs results/table2_demo/records --results again
+  python -m es_repro.report tables table2 --wandb runs    from W&B's offline files
+  python -m es_repro.report tables table2 --wandb me/es_repro
+  python -m es_repro.report pack table2                   runs -> results/table2_demo/records
+
+Missing, failed and unfinished runs show as such in a table; they do not change the exit code.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; what a user can mend ends in one line and the exit code 1."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    options = _parser().parse_args(arguments)
+    try:
+        options.command(options)
+    except ReportError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m es_repro.report",
+        description="Tables from the records of runs.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in _COMMANDS:
+        add(commands)
+    return parser
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "tables", help="runs -> tables as Markdown, LaTeX and CSV, and runs.parquet",
+        description="Build tables from runs; writes RESULTS/tables/NAME[_PRESET].{md,tex,csv} and "
+        "RESULTS/runs.parquet, prints the table.",
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME",
+        help=f"of {', '.join(TABLES)}; none: every table that has runs",
+    )  # fmt: skip
+    _add_places(parser)
+    parser.add_argument(
+        "--wandb", metavar="PLACE",
+        help="read W&B instead: a folder with offline files, or ENTITY/PROJECT online "
+        "(with --runs: both, run folders first)",
+    )  # fmt: skip
+    parser.set_defaults(command=_tables)
+
+
+def _tables(options: argparse.Namespace) -> None:
+    specs = [_spec(name) for name in options.names]
+    runs = _read(options)
+    if not specs:
+        specs = [spec for spec in TABLES.values() if _asked(spec, _preset(spec, options), runs)]
+        if not specs:
+            raise ReportError(f"no runs of any table found for --preset {options.preset}")
+    for spec in specs:
+        if not _asked(spec, _preset(spec, options), runs):
+            raise ReportError(_nothing(spec, options, runs))
+    options.results.mkdir(parents=True, exist_ok=True)
+    runs.to_parquet(options.results / "runs.parquet", index=False)
+    for spec in specs:
+        _write_table(spec, runs, options)
+
+
+def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespace) -> None:
+    preset = _preset(spec, options)
+    paper = None if spec.paper is None else paper_table(spec.paper)
+    table = build(spec, runs, paper, preset)
+    kept, listed = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
+    title = spec.title if len(spec.presets) == 1 else f"{spec.title} ({preset} preset)"
+    commands = _commands(spec, options)
+    texts = {
+        "md": document(title, table, kept, listed, commands),
+        "tex": to_latex(table, spec.name),
+        "csv": to_csv(table),
+    }
+    folder = options.results / "tables"
+    folder.mkdir(parents=True, exist_ok=True)
+    name = _stem(spec, preset)
+    for suffix, text in texts.items():
+        (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+    if sys.stdout.isatty():
+        used = kept[kept["state"] == "finished"]
+        left_out = [f"not in the table: {line}" for line in listing(listed)]
+        show(title, table, [*left_out, *provenance(used, commands)], Console())
+    else:
+        print(texts["md"])
+    print(f"written: {folder / name}.md, .tex, .csv", file=sys.stderr)
+
+
+def _read(options: argparse.Namespace) -> pd.DataFrame:
+    """The tidy frame of all sources; where both know a run, its folder speaks."""
+    members: list[Member] = []
+    runs: dict[str, Run] = {}
+    if options.wandb is not None:
+        members, runs = read_wandb(options.wandb)
+    if options.wandb is None or options.runs is not None:
+        root = _root(options)
+        here = read_members(root)
+        names = {member.run for member in here if member.run is not None}
+        members, runs = members + here, runs | read_runs(root, names)
+    return tidy(members, runs)
+
+
+def _asked(spec: TableSpec, preset: Preset, runs: pd.DataFrame) -> bool:
+    return bool(runs["experiment"].isin(experiments(spec, preset)).any())
+
+
+def _nothing(spec: TableSpec, options: argparse.Namespace, runs: pd.DataFrame) -> str:
+    place = options.wandb or _root(options)
+    others = [preset for preset in spec.presets if _asked(spec, preset, runs)]
+    hint = f"there are some of --preset {' and '.join(others)}" if others else f"run `{spec.make}`"
+    preset = f" of --preset {options.preset}" if len(spec.presets) > 1 else ""
+    return f"{spec.name}: no runs{preset} found in {place}; {hint}"
+
+
+def _commands(spec: TableSpec, options: argparse.Namespace) -> list[str]:
+    """How runs and table were made, without the places of this machine."""
+    choice = "" if len(spec.presets) == 1 else f"PRESET={options.preset}"
+    words = ["python", "-m", "es_repro.report", "tables", spec.name]
+    words += ["--preset", options.preset] if len(spec.presets) > 1 else []
+    for flag, place in (("--runs", options.runs), ("--wandb", options.wandb)):
+        if place is not None:
+            words += [flag, "PLACE" if Path(place).is_absolute() else str(place)]
+    return [f"{spec.make} {choice}".strip(), shlex.join(words)]
+
+
+# ---------------------------------------------------------------- pack
+
+
+def _add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "pack", help="copy the text of a table's runs to RESULTS/NAME[_PRESET]/records",
+        description="Copy the text files of a table's runs, without host, user and paths, so that "
+        "its table can be rebuilt: tables NAME --runs RESULTS/NAME[_PRESET]/records.",
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("name", metavar="NAME", help=f"of {', '.join(TABLES)}")
+    _add_places(parser)
+    parser.set_defaults(command=_pack)
+
+
+def _pack(options: argparse.Namespace) -> None:
+    spec = _spec(options.name)
+    preset = _preset(spec, options)
+    root, folder = _root(options), options.results / _stem(spec, preset) / "records"
+    if root.resolve() == folder.resolve():
+        raise ReportError(f"{root} is the pack itself: --runs must be the runs to pack")
+    names = [name for name in (socket.gethostname(), getpass.getuser()) if name != "root"]
+    texts = packed(root, experiments(spec, preset), names)
+    if (folder / MEMBERS).is_file():
+        earlier = (folder / MEMBERS).read_text(encoding="utf-8")
+        texts[MEMBERS] = joined(earlier, texts[MEMBERS])
+    for name, text in texts.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    count = len({name.split("/")[0] for name in texts} - {MEMBERS})
+    print(f"{count} runs packed into {folder}")
+
+
+# ---------------------------------------------------------------- what commands share
+
+
+def _add_places(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs", type=Path, metavar="ROOT", help="folder of the runs (RUNS_ROOT, else runs)"
+    )
+    parser.add_argument(
+        "--results", type=Path, default=Path("results"), metavar="DIR", help="(results)"
+    )
+    parser.add_argument("--preset", choices=PRESETS, default="demo", help="of the runs (demo)")
+
+
+def _root(options: argparse.Namespace) -> Path:
+    return options.runs or Path(os.environ.get("RUNS_ROOT") or "runs")
+
+
+def _spec(name: str) -> TableSpec:
+    if name in TABLES:
+        return TABLES[name]
+    close = difflib.get_close_matches(name, TABLES, n=1)
+    meant = f" (did you mean {close[0]}?)" if close else ""
+    raise ReportError(f"unknown table {name}: must be one of {', '.join(TABLES)}{meant}")
+
+
+def _preset(spec: TableSpec, options: argparse.Namespace) -> Preset:
+    chosen: Preset = options.preset
+    return chosen if chosen in spec.presets else spec.presets[0]
+
+
+def _stem(spec: TableSpec, preset: Preset) -> str:
+    return spec.name if preset == "paper" or len(spec.presets) == 1 else f"{spec.name}_{preset}"
+
+
+_COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (
+    _add_tables,
+    _add_pack,
+)
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,146 @@
+"""Read run folders (RUNS_ROOT): the record that every run keeps of itself.
+
+A run that was killed, is still going or whose files are damaged is a row of the frame like any
+other, with its state; only a root that cannot be read at all is an error.
+"""
+
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from es_repro.lease import is_held
+from es_repro.report import ReportError
+from es_repro.report.runs import Member, Run, State
+
+__all__ = ["MEMBERS", "read_history", "read_members", "read_run", "read_runs"]
+
+MEMBERS = "members.jsonl"
+_logger = logging.getLogger(__name__)
+
+
+def read_members(root: Path) -> list[Member]:
+    """The runs that commands asked for, oldest first; a damaged line is warned of and skipped.
+
+    Raises:
+        ReportError: `root` cannot be read or nothing was ever asked for in it.
+    """
+    path = root / MEMBERS
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except FileNotFoundError as error:
+        raise ReportError(
+            f"no runs found in {root}: it has no {MEMBERS}; run `make demo` first, or set RUNS_ROOT"
+        ) from error
+    except OSError as error:
+        raise ReportError(f"cannot read {path}: {error.strerror or error}") from error
+    members = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+            members.append(
+                Member(
+                    str(record["experiment"]), str(record["row"]), int(record["seed"]),
+                    None if record["run"] is None else str(record["run"]),
+                )
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError):
+            _logger.warning("%s, line %d is damaged and was skipped", path, number)
+    return members
+
+
+def read_runs(root: Path, names: set[str]) -> dict[str, Run]:
+    """The runs of `root` among `names` (hashes); those without a folder are left out."""
+    return {name: read_run(root / name) for name in sorted(names) if (root / name).is_dir()}
+
+
+def read_run(folder: Path) -> Run:
+    """One run's record, as far as it can be read; damage shows in `state` and `error`."""
+    damaged: list[str] = []
+    summary = _read_json(folder / "summary.json", damaged)
+    failure = _read_json(folder / "failed.json", damaged)
+    environment = _read_json(folder / "environment.json", damaged)
+    paired = _read_json(folder / "paired.json", damaged)
+    config = _read_config(folder / "config.yaml", damaged)
+    state, error = _state(folder, summary, failure, damaged)
+    history = read_history(folder) if state not in ("finished", "failed") else pd.DataFrame()
+    done = None
+    if "epoch" in history and history["kind"].eq("epoch").any():
+        done = int(history.loc[history["kind"] == "epoch", "epoch"].max()) + 1
+    return Run(
+        state=state, error=error, epochs_done=done, config=config, summary=summary,
+        environment=environment, paired=paired,
+    )  # fmt: skip
+
+
+def read_history(folder: Path) -> pd.DataFrame:
+    """The run's history, last line per (kind, step), in the order of steps; torn lines skipped."""
+    lines = {(row["kind"], row["step"]): row for row in _history_lines(folder / "history.jsonl")}
+    frame = pd.DataFrame(list(lines.values()))
+    return frame if frame.empty else frame.sort_values("step", kind="stable", ignore_index=True)
+
+
+def _history_lines(path: Path) -> Iterator[dict[str, object]]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict) and "kind" in row and "step" in row:
+            yield row
+
+
+def _state(
+    folder: Path, summary: dict[str, object], failure: dict[str, object], damaged: list[str]
+) -> tuple[State, str | None]:
+    if (folder / "done").exists():
+        if damaged:
+            return "failed", f"damaged {', '.join(damaged)}"
+        if summary.get("status") != "finished":
+            return "failed", "done, but summary.json is missing or not finished"
+        return "finished", None
+    if is_held(folder):
+        return "running", None
+    if (folder / "failed.json").exists():
+        kind, text = failure.get("type"), str(failure.get("error", "damaged failed.json"))
+        first = (text.strip().splitlines() or [""])[0]
+        return "failed", f"{kind}: {first}" if kind else first
+    return "interrupted", None
+
+
+def _read_json(path: Path, damaged: list[str]) -> dict[str, object]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError):
+        content = None
+    if isinstance(content, dict):
+        return content
+    damaged.append(path.name)
+    _logger.warning("%s is damaged", path)
+    return {}
+
+
+def _read_config(path: Path, damaged: list[str]) -> dict[str, object]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        damaged.append(path.name)
+        return {}
+    except (OSError, ValueError, yaml.YAMLError):
+        content = None
+    if isinstance(content, dict):
+        return {str(key): value for key, value in content.items()}
+    damaged.append(path.name)
+    _logger.warning("%s is damaged", path)
+    return {}

@@ -1,0 +1,45 @@
+"""Dynamic data selection for any training loop; needs torch alone.
+
+selector = create("es", len(data), epochs, device=device)
+...                                       # each epoch: selector.plan_epoch(epoch)
+picked = selector.select(index, losses)   # losses [B] of a forward without gradient
+selector.reduce(index[picked], losses_of(picked)).backward()
+"""
+
+from es_repro.selection.base import EpochPlan, Selector
+from es_repro.selection.checks import require
+from es_repro.selection.cost import Cost
+from es_repro.selection.es import EvolvedSampling
+from es_repro.selection.factory import create, selector_class
+from es_repro.selection.losses import PerSampleLoss, per_sample
+from es_repro.selection.sampler import PlannedBatchSampler
+from es_repro.selection.sampling import count, draw
+from es_repro.selection.schedule import (
+    ProgressScheduler,
+    constant,
+    one_cycle,
+    warmup_cosine,
+    warmup_polynomial,
+)
+from es_repro.selection.streams import stream
+
+__all__ = [
+    "Cost",
+    "EpochPlan",
+    "EvolvedSampling",
+    "PerSampleLoss",
+    "PlannedBatchSampler",
+    "ProgressScheduler",
+    "Selector",
+    "constant",
+    "count",
+    "create",
+    "draw",
+    "one_cycle",
+    "per_sample",
+    "require",
+    "selector_class",
+    "stream",
+    "warmup_cosine",
+    "warmup_polynomial",
+]

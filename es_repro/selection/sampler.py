@@ -1,0 +1,101 @@
+"""The sampler that carries a selector's plan into any DataLoader."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import Sampler
+
+from es_repro.selection.base import EpochPlan, Selector
+from es_repro.selection.checks import as_int, require, require_bool
+from es_repro.selection.sampling import count
+from es_repro.selection.streams import stream
+
+__all__ = ["PlannedBatchSampler"]
+
+
+class PlannedBatchSampler(Sampler[list[int]]):
+    """Shuffles a plan and cuts it into meta-batches: a ``batch_sampler`` for a DataLoader.
+
+    `set_epoch` plans and shuffles; iterating does neither, so an epoch may be iterated as often as
+    a loader likes. Every planned id is visited once; ranks get equally many, ids k, k + W, ... of
+    the shuffle, and lose the W - 1 last of it at most: an id is never repeated to even them out.
+
+    Args:
+        selector: whose plans are carried.
+        meta_batch_size: B over all ranks, divisible by their number.
+        seed: of the shuffle, equal on all ranks.
+        rank: of this process.
+        world_size: W.
+        drop_last: leave out a short last meta-batch, unless it is the only one.
+
+    Raises:
+        ValueError: a value outside its range; the message names it.
+    """
+
+    def __init__(
+        self,
+        selector: Selector,
+        meta_batch_size: int,
+        *,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        drop_last: bool = False,
+    ) -> None:
+        self.selector = selector
+        self.world_size = as_int("world_size", world_size, minimum=1)
+        self.meta_batch_size = as_int("meta_batch_size", meta_batch_size, minimum=1)
+        divisible = self.meta_batch_size % self.world_size == 0
+        allowed = f"divisible by world_size={self.world_size}"
+        require(divisible, "meta_batch_size", meta_batch_size, allowed)
+        self.rank = as_int("rank", rank, minimum=0)
+        require(self.rank < self.world_size, "rank", rank, f"in 0..{self.world_size - 1}")
+        self.seed = as_int("seed", seed)
+        require_bool("drop_last", drop_last)
+        self.drop_last = drop_last
+        self._require_a_mini_batch()
+        self.plan: EpochPlan | None = None
+        self._indices: Tensor | None = None
+
+    def set_epoch(self, epoch: int) -> None:
+        """Plan an epoch and shuffle it; the shuffle is a function of (seed, epoch, plan)."""
+        self.plan = self.selector.plan_epoch(epoch)
+        ids = self.plan.indices.cpu()
+        share = len(ids) // self.world_size
+        enough = f"at least world_size={self.world_size}"
+        require(share > 0, "planned samples", len(ids), enough)
+        order = torch.randperm(len(ids), generator=stream(self.seed, "order", epoch))
+        self._indices = ids[order[self.rank : share * self.world_size : self.world_size]]
+
+    @property
+    def indices(self) -> Tensor:
+        """This rank's ids in the order of their visits: [k] int64, CPU.
+
+        Raises:
+            RuntimeError: `set_epoch` has not been called yet.
+        """
+        if self._indices is None:
+            raise RuntimeError("no epoch is planned yet: call set_epoch(epoch) before iterating")
+        return self._indices
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a meta-batch on this rank, in the epoch now planned."""
+        ratio = 1.0 if self.plan is None else self.plan.batch_ratio
+        return count(ratio, self.meta_batch_size // self.world_size)
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.indices), self.batch_size)
+        return whole if whole and (self.drop_last or not rest) else whole + 1
+
+    def __iter__(self) -> Iterator[list[int]]:
+        ids, size = self.indices, self.batch_size  # of this epoch, whatever is planned meanwhile
+        starts = range(0, len(self) * size, size)
+        return (ids[start : start + size].tolist() for start in starts)
+
+    def _require_a_mini_batch(self) -> None:
+        ratio, rows = self.selector.batch_ratio, self.meta_batch_size // self.world_size
+        if ratio is not None:
+            allowed = f"at least half a sample of the {rows} a rank loads (meta_batch_size)"
+            require(ratio * rows >= 0.5, "batch_ratio", ratio, allowed)

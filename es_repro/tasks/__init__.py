@@ -1,0 +1,6 @@
+"""Tasks: what a model is asked, as per-sample losses, signals and metrics."""
+
+from es_repro.tasks.base import Output, Task
+from es_repro.tasks.classification import Classification
+
+__all__ = ["Classification", "Output", "Task"]

@@ -1,0 +1,63 @@
+"""The contract between a task and the engine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+__all__ = ["Output", "Task"]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a forward pass says about each row of a batch.
+
+    Attributes:
+        losses: [m] float32, with gradient where the pass has one.
+        scores: [m] float32, detached: what selectors see as the loss of a row.
+        signals: detached per-sample tensors [m, ...], only those that were asked for.
+    """
+
+    losses: Tensor
+    scores: Tensor
+    signals: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @staticmethod
+    def join(pieces: Sequence["Output"]) -> "Output":
+        """Put the outputs of consecutive micro-batches together again."""
+        if len(pieces) == 1:
+            return pieces[0]
+        return Output(
+            torch.cat([piece.losses for piece in pieces]),
+            torch.cat([piece.scores for piece in pieces]),
+            {name: torch.cat([p.signals[name] for p in pieces]) for name in pieces[0].signals},
+        )
+
+
+class Task(Protocol):
+    """Turns a batch into per-sample losses; knows neither selection nor the loop."""
+
+    signals: frozenset[str]
+    """The signals this task can offer beside the losses."""
+
+    headline: str
+    """The metric that tables show: a key of `metrics`, larger is better."""
+
+    def __call__(
+        self, model: nn.Module, inputs: Tensor, targets: Tensor, signals: frozenset[str]
+    ) -> Output:
+        """One forward pass over [m] rows, answering the signals that are asked for."""
+        ...
+
+    def metrics(self) -> MetricCollection:
+        """Fresh metrics: `evaluate` feeds them, their `compute` answers one number each."""
+        ...
+
+    def evaluate(
+        self, model: nn.Module, inputs: Tensor, targets: Tensor, metrics: MetricCollection
+    ) -> None:
+        """Feed one evaluation batch to `metrics`, without gradient."""
+        ...
