@@ -1,21 +1,30 @@
 """A run killed at any moment and started again by the same command ends bit for bit the same."""
 
 import json
+import multiprocessing
 import os
 import random
 import signal
 import time
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import DictConfig, OmegaConf
 
+from es_repro.config import plain
 from es_repro.engine import Engine, Stopped
 from es_repro.train import train
 
 # Small steps and a checkpoint after each second one: kills fall before, in and after writes.
-FLAGS = os.WEXITED | os.WNOHANG | os.WNOWAIT  # has it ended? without reaping it
 OVERRIDES = ("epochs=25", "meta_batch_size=20", "run.checkpoint_every_steps=2", "run.log_every=3")
+
+
+# Children fork from a server that has imported all and run nothing: a fork of this process would
+# break on the autograd threads that other tests have left in it.
+children = multiprocessing.get_context("forkserver")
+children.set_forkserver_preload(["es_repro.train"])
 
 
 def final_state(runs: Path) -> dict:
@@ -34,16 +43,23 @@ def same(one, two) -> bool:
     return one == two
 
 
-def start(config) -> int:
-    """Train in a forked child, which imports nothing again; answers its process number."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        train(config)
-        os._exit(0)
-    except BaseException:  # noqa: BLE001 - a child must not run on as a second pytest
-        os._exit(1)
+def start(config: DictConfig, kill_at: int | None = None) -> ForkServerProcess:
+    """Train in a child, which imports nothing again; `kill_at`: the step after which it dies."""
+    child = children.Process(target=run_child, args=(OmegaConf.create(plain(config)), kill_at))
+    child.start()
+    return child
+
+
+def run_child(config: DictConfig, kill_at: int | None) -> None:
+    after_step = Engine.after_step
+
+    def killed(self):
+        after_step(self)
+        if self.step == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Engine.after_step = killed  # this process runs nothing else
+    train(config)
 
 
 def newest_step(root: Path) -> int:
@@ -61,13 +77,13 @@ def kill_and_restart(make, root: Path, kills: int, chance: random.Random) -> int
         target = newest_step(root) + chance.randint(0, 8)
         child = start(make(f"run.root={root}"))
         if hits < kills:
-            while newest_step(root) < target and os.waitid(os.P_PID, child, FLAGS) is None:
+            while newest_step(root) < target and child.is_alive():
                 time.sleep(0.001)
             time.sleep(chance.uniform(0, 0.02))
-            os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        if os.WIFEXITED(status):
-            assert os.WEXITSTATUS(status) == 0
+            child.kill()
+        child.join()
+        if child.exitcode != -signal.SIGKILL:
+            assert child.exitcode == 0
             return hits
         hits += 1
 
@@ -140,19 +156,12 @@ def test_sigterm_saves_and_stops_and_the_same_command_goes_on(quick, tmp_path, m
     assert summary["resumed"] == 1
 
 
-def test_a_damaged_newest_checkpoint_costs_a_step_back_not_the_run(quick, tmp_path, monkeypatch):
+def test_a_damaged_newest_checkpoint_costs_a_step_back_not_the_run(quick, tmp_path):
     whole = train(quick("method=es", *OVERRIDES, f"run.root={tmp_path / 'whole'}"))
-    after_step = Engine.after_step
-
-    def killed(self):
-        after_step(self)
-        if self.step == 21:
-            os.kill(os.getpid(), signal.SIGKILL)
-
     config = quick("method=es", *OVERRIDES)
-    monkeypatch.setattr(Engine, "after_step", killed)
-    os.waitpid(start(config), 0)
-    monkeypatch.setattr(Engine, "after_step", after_step)
+    child = start(config, kill_at=21)
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     older, newest = sorted((tmp_path / "runs").glob("*/checkpoints/step-*.pt"))
     assert (older.name, newest.name) == ("step-000000018.pt", "step-000000020.pt")
     newest.write_bytes(newest.read_bytes()[:100])
