@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from es_repro.engine import Batch, Engine
+from es_repro.engine import Engine
+from es_repro.rows import Batch
 
 __all__ = ["Stepper", "paired_seconds", "quantiles"]
 
@@ -21,7 +22,7 @@ class Stepper:
 
     def __init__(self, engine: Engine, epoch: int) -> None:
         engine.epoch = epoch
-        engine.loader.set_epoch(epoch)
+        engine.warm_up()
         self.engine = engine
         self.selecting = engine.selector.selects_batches
         self._batches = self._full_batches()
@@ -39,6 +40,7 @@ class Stepper:
         plan = self.engine.loader.plan
         batch = next(self._batches)
         self.engine.train_step(batch, selecting=self.selecting, lr_scale=plan.lr_scale)
+        self.engine.interval.clear()  # nobody reads it
 
     def score(self) -> None:
         """One scoring pass over a meta-batch, as a re-scoring of hidden samples makes it."""
