@@ -83,6 +83,7 @@ class Engine:
         self.model.train()
         self.scheduler = ProgressScheduler(optimizer, schedule)
         self.statistics = Statistics(model, settings.score_mode, settings.bn_update)
+        self.statistics.warn_of_pieces(settings.score_micro_batch)
         device = fabric.device
         self.clock, self.cost, self.warm_up_seconds = Clock(device), Cost(), 0.0
         self.flops = ForwardFlops(task, model)
