@@ -1,30 +1,31 @@
 """From a composed config to the objects of a run; below this, nobody sees a config."""
 
+import inspect
 import logging
 import math
-import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from hydra.utils import instantiate
 from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
-from es_repro.data import ImageData, ResidentLoader
-from es_repro.engine import Engine, Settings
+from es_repro.data import Data
+from es_repro.engine import Engine
+from es_repro.generators import seed_globals
 from es_repro.machine import Precision
-from es_repro.passes import flops_per_sample, isolated_generators
 from es_repro.record import Record
 from es_repro.selection import PlannedBatchSampler, Selector, selector_class
+from es_repro.settings import Settings
 
-__all__ = ["build_engine", "build_selector", "load_data", "run_epochs", "seed_globals"]
+__all__ = ["build_engine", "build_selector", "load_data", "run_epochs"]
 
 PRECISIONS: Mapping[Precision, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 ENGINE_KEYS = (
     "meta_batch_size", "micro_batch_size", "score_micro_batch", "score_mode", "bn_update",
-    "clip_norm", "eval_every",
+    "clip_norm", "eval_every", "max_steps", "schedule_steps", "compile_mode",
 )  # fmt: skip
 RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps")
 
@@ -33,14 +34,14 @@ RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps")
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
-def load_data(config: DictConfig) -> ImageData:
+def load_data(config: DictConfig) -> Data:
     """The data set of the run.
 
     Raises:
         DataNotFound: it is not here and cannot be fetched.
         DataDamaged: a file of it is broken.
     """
-    data: ImageData = instantiate(config.dataset)()
+    data: Data = instantiate(config.dataset)()
     return data
 
 
@@ -68,48 +69,58 @@ def build_selector(
     return selector
 
 
-def seed_globals(seed: int) -> None:
-    """Seed the generators that initial weights and dropout draw from."""
-    random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the global one is meant
-    torch.manual_seed(seed)
+def told(make: partial[Any], facts: Mapping[str, int], group: str) -> dict[str, int]:
+    """Those of the data's facts that a builder asks for by name and its config leaves open.
+
+    Raises:
+        ValueError: it needs one that this data set does not have.
+    """
+    asked = {
+        name: parameter
+        for name, parameter in inspect.signature(make.func).parameters.items()
+        if name not in make.keywords and parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    for name, parameter in asked.items():
+        if name not in facts and parameter.default is inspect.Parameter.empty:
+            builder = f"{make.func.__module__}.{make.func.__name__}"
+            raise ValueError(f"{group}={builder}: needs {name}, which this data set does not have")
+    return {name: facts[name] for name in asked if name in facts}
 
 
 def build_engine(
     config: DictConfig,
     *,
-    data: ImageData,
+    data: Data,
     selector: Selector,
     record: Record,
     device: torch.device,
     precision: Precision,
+    compiled: bool = False,
     show: Callable[[float, str], None] | None = None,
-) -> tuple[Engine, float]:
-    """The engine, ready to `fit`, and the model's forward FLOPs per sample."""
+) -> Engine:
+    """The engine, ready to `fit`."""
     seed_globals(config.seed)
-    channels, height, _ = data.train.images.shape[1:]
-    model = instantiate(config.model)(
-        num_classes=data.num_classes, in_channels=channels, image_size=height
-    ).to(device, memory_format=torch.channels_last)
+    make_model, make_task = instantiate(config.model), instantiate(config.task)
+    model = make_model(**told(make_model, data.facts, "model"))
+    model = model.to(device, memory_format=torch.channels_last)
+    make_optimizer = instantiate(config.optimizer)
+    rates = {"lr": config.optimizer.lr, "weight_decay": config.optimizer.weight_decay}
+    groups = instantiate(config.parameter_groups)(model, **rates)
     sampler = PlannedBatchSampler(selector, config.meta_batch_size, seed=config.seed)
-    loader = ResidentLoader(data, sampler, seed=config.seed, device=device)
-    sample = torch.zeros(1, *data.train.images.shape[1:], device=device)
-    with isolated_generators(device):
-        flops = flops_per_sample(model, sample)
-    engine = Engine(
+    return Engine(
         fabric=Fabric(accelerator=device.type, devices=1, precision=PRECISIONS[precision]),
         model=model,
-        task=instantiate(config.task)(num_classes=data.num_classes),
+        task=make_task(**told(make_task, data.facts, "task")),
         selector=selector,
-        loader=loader,
-        optimizer=instantiate(config.optimizer)(model.parameters()),
+        loader=data.loader(sampler, seed=config.seed, device=device),
+        optimizer=make_optimizer(groups),
         schedule=instantiate(config.schedule),
         record=record,
         settings=Settings(
             epochs=selector.num_epochs,
+            compile=compiled,
             **{key: config[key] for key in ENGINE_KEYS},
             **{key: config.run[key] for key in RUN_KEYS},
         ),
         show=show,
     )
-    return engine, flops

@@ -10,7 +10,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-__all__ = ["config_folder", "plain", "readable", "register_resolvers", "run_hash"]
+__all__ = [
+    "config_folder",
+    "plain",
+    "readable",
+    "register_resolvers",
+    "run_hash",
+    "weights_fingerprint",
+]
 
 # Keys that do not change what a run computes: where it writes, what it is called, how it is shown.
 NOT_HASHED = (
@@ -50,9 +57,28 @@ def run_hash(config: dict[str, Any], **determinants: str | int) -> str:
     """
     covered = {key: value for key, value in config.items() if key not in NOT_HASHED}
     dataset = {key: value for key, value in config["dataset"].items() if key != "data_root"}
-    covered |= {"dataset": dataset, "determinants": determinants}
+    model = config["model"] | {"weights": weights_fingerprint(config["model"].get("weights"))}
+    covered |= {"dataset": dataset, "model": model, "determinants": determinants}
     text = json.dumps(covered, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def weights_fingerprint(place: str | None) -> str | None:
+    """What initial weights are, wherever they lie: a hash of the file's or folder's content.
+
+    Args:
+        place: `model.weights`; a name that is no path here stands for itself.
+    """
+    path = Path(place).expanduser() if place else None
+    if path is None or not path.exists():
+        return place
+    digest = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(x for x in path.rglob("*") if x.is_file())
+    for file in files:
+        digest.update(b"" if file == path else str(file.relative_to(path)).encode())
+        with file.open("rb") as opened:
+            digest.update(hashlib.file_digest(opened, "sha256").digest())
+    return digest.hexdigest()
 
 
 def readable(error: BaseException) -> str:

@@ -1,7 +1,8 @@
-"""What a run has spent and what selection has picked, counted on the device."""
+"""What a run has spent, said and picked, counted without waiting for the device."""
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,20 +18,47 @@ class Cost:
         selecting_steps: those of them that followed a scoring pass.
         forward_samples: rows through any forward pass, scoring and re-scoring included.
         bp_samples: rows back-propagated.
+        flops: of the model; a backward pass counts as two forward passes.
     """
 
     optimizer_steps: int = 0
     selecting_steps: int = 0
     forward_samples: int = 0
     bp_samples: int = 0
-
-    def flops(self, forward_flops: float) -> float:
-        """Model FLOPs so far; a backward pass counts as two forward passes (`forward_flops`)."""
-        return forward_flops * (self.forward_samples + 2 * self.bp_samples)
+    flops: int = 0
 
     def state_dict(self) -> dict[str, int]:
         """The counts, by name."""
         return asdict(self)
+
+
+class Interval:
+    """What each step since the last look said, kept on the device and read at once.
+
+    Args:
+        size: the most steps between two looks.
+        device: where they were computed.
+    """
+
+    def __init__(self, size: int, device: torch.device) -> None:
+        self.length = 0
+        self._numbers = torch.zeros(size, 2, device=device)
+
+    def add(self, objective: Tensor, meta_loss: Tensor) -> None:
+        """Keep the two numbers [] of a step."""
+        self._numbers[self.length, 0] = objective
+        self._numbers[self.length, 1] = meta_loss
+        self.length += 1
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        """Objectives and meta-batch losses of the steps, oldest first; waits, and starts anew."""
+        objectives, losses = self._numbers[: self.length].T.cpu().numpy().copy()
+        self.clear()
+        return objectives, losses
+
+    def clear(self) -> None:
+        """Forget the steps so far."""
+        self.length = 0
 
 
 class Picks:

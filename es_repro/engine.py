@@ -3,11 +3,10 @@
 No method, task or data set has a branch here: they differ in what their objects answer.
 """
 
-import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,87 +14,24 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from es_repro.alignment import Alignment
 from es_repro.clock import Clock
-from es_repro.counters import Cost, Picks, effective_sample_size
-from es_repro.passes import Statistics, isolated_generators, take_rows
+from es_repro.compiling import Compiler
+from es_repro.counters import Cost, Interval, Picks, effective_sample_size
+from es_repro.data import Loader
+from es_repro.generators import global_state, isolated_generators, load_global_state
+from es_repro.passes import ForwardFlops, Statistics, preserved_buffers
 from es_repro.record import Record
-from es_repro.selection import (
-    EpochPlan,
-    PlannedBatchSampler,
-    ProgressScheduler,
-    Selector,
-    require,
-)
+from es_repro.rows import Batch, Inputs, micro_batches, take_rows
+from es_repro.selection import EpochPlan, ProgressScheduler, Selector, count, require
+from es_repro.settings import Settings
 from es_repro.tasks import Output, Task
 
-__all__ = ["Engine", "Loader", "Settings", "Stopped"]
-
-# Steps whose rows are fetched again by id and compared, at the start and after a resume.
-CHECKED_STEPS = 3
-
-Batch = tuple[Tensor, Tensor, Tensor]
+__all__ = ["Engine", "Stopped"]
 
 
 class Stopped(BaseException):
     """The run was asked to stop; its checkpoint is written. Not an `Exception`: nobody retries."""
-
-
-class Loader(Protocol):
-    """What the engine asks of the data; `index` are sample ids [m], int64, on the device."""
-
-    num_samples: int
-    sampler: PlannedBatchSampler
-
-    @property
-    def labels(self) -> Tensor | None: ...  # [n] class ids on the device, where there are classes
-    @property
-    def split(self) -> str: ...  # what `evaluation` answers: test or validation
-    @property
-    def plan(self) -> EpochPlan: ...
-    def set_epoch(self, epoch: int) -> None: ...
-    def __len__(self) -> int: ...
-    def batches(self, start: int = 0) -> Iterator[Batch]: ...
-    def rows(self, index: Tensor) -> tuple[Tensor, Tensor]: ...
-    def visit(self, ids: Tensor, batch_size: int) -> Iterator[Batch]: ...
-    def evaluation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]: ...
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run trains, beside its objects.
-
-    Attributes:
-        epochs: E.
-        meta_batch_size: B; evaluation and re-scoring use batches of it too.
-        micro_batch_size: the most rows a training pass holds; None: all.
-        score_micro_batch: the same for scoring; None: B, for batch norm depends on it.
-        score_mode, bn_update: see `passes.Statistics`.
-        clip_norm: the largest gradient norm; None: no clipping.
-        eval_every: evaluate after every so many epochs, and after the last.
-        log_every: steps between two looks at the device.
-        checkpoint_every_seconds: of wall-clock.
-        checkpoint_every_steps: beside that, after every so many steps; None: never.
-    """
-
-    epochs: int
-    meta_batch_size: int
-    micro_batch_size: int | None = None
-    score_micro_batch: int | None = None
-    score_mode: Literal["train", "eval"] = "train"
-    bn_update: Literal["train", "score", "both"] = "train"
-    clip_norm: float | None = None
-    eval_every: int = 1
-    log_every: int = 50
-    checkpoint_every_seconds: float = 60.0
-    checkpoint_every_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "meta_batch_size", "eval_every", "log_every"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        for name in ("micro_batch_size", "score_micro_batch", "checkpoint_every_steps"):
-            value = getattr(self, name)
-            require(value is None or value >= 1, name, value, "at least 1, or null")
-        require(self.clip_norm is None or self.clip_norm > 0, "clip_norm", self.clip_norm, "> 0")
 
 
 class Engine:
@@ -141,20 +77,23 @@ class Engine:
         self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
         self.record, self.settings, self.show = record, settings, show
         self.net, self.inner_optimizer = model, optimizer
-        self.model, self.optimizer = fabric.setup(model, optimizer)
+        self.compiler = Compiler(settings.compile, settings.compile_mode)
+        self.scorer = self.compiler.wrap(model)
+        self.model, self.optimizer = fabric.setup(self.compiler.wrap(model), optimizer)
         self.model.train()
         self.scheduler = ProgressScheduler(optimizer, schedule)
         self.statistics = Statistics(model, settings.score_mode, settings.bn_update)
+        self.statistics.warn_of_pieces(settings.score_micro_batch)
         device = fabric.device
-        self.clock, self.cost = Clock(device), Cost()
+        self.clock, self.cost, self.warm_up_seconds = Clock(device), Cost(), 0.0
+        self.flops = ForwardFlops(task, model)
         self.picks = Picks(loader.labels, loader.num_samples, device)
-        self.objectives = torch.zeros(settings.log_every, device=device)
-        self.meta_losses = torch.zeros_like(self.objectives)
+        self.interval = Interval(settings.log_every, device)
         self.nonfinite = torch.zeros((), device=device)
-        self.epoch, self.position, self.logged_steps = 0, 0, 0
+        self.epoch, self.position = 0, 0
         self.best = float("-inf")
         self.latest: dict[str, float] = {}
-        self.unchecked, self.stop = CHECKED_STEPS, False
+        self.alignment, self.stop = Alignment(loader), False
         self.saved_at = time.monotonic()
 
     # ---------------------------------------------------------------- the path of a batch
@@ -165,9 +104,13 @@ class Engine:
         selecting, plan = self.selector.selects_batches, self.loader.plan
         batches = self.loader.batches(start=self.position)
         for batch in self.clock.timed("data", batches):
-            self.check_alignment(*batch)
+            if self.alignment.left:
+                with self.clock.paused():
+                    self.alignment.check(batch, self.step)
             self.train_step(batch, selecting=selecting, lr_scale=plan.lr_scale)
             self.after_step()
+            if self.finished:
+                return
         self.refresh(plan)
 
     def train_step(self, batch: Batch, *, selecting: bool, lr_scale: float) -> None:
@@ -194,40 +137,40 @@ class Engine:
             self.update()
         self.count(index, forwarded, objective, seen, selecting)
 
-    def score(self, inputs: Tensor, targets: Tensor) -> Output:
+    def score(self, inputs: Inputs, targets: Tensor) -> Output:
         """The scoring pass: losses and signals of a meta-batch [B], nothing else changed."""
-        size = self.settings.score_micro_batch or len(inputs)
         # The bare module: a data-parallel wrapper's forward would arm the gradient reducer. An
         # autocast context of its own: cached low-precision weights would have no gradient later.
+        pieces = []
         with (
             torch.no_grad(),
             self.fabric.autocast(),
             self.statistics.scoring(),
             isolated_generators(self.fabric.device),
         ):
-            return Output.join(
-                [
-                    self.task(self.net, rows, labels, self.selector.signals)
-                    for rows, labels in zip(inputs.split(size), targets.split(size), strict=True)
-                ]
-            )
+            size = self.settings.score_micro_batch
+            for _, rows, labels in micro_batches(targets, inputs, targets, size):
+                with self.compiler.at(len(labels)):
+                    pieces.append(self.task(self.scorer, rows, labels, self.selector.signals))
+                self.cost.flops += self.flops(rows, labels)
+        return Output.join(pieces)
 
     def train_batch(
-        self, index: Tensor, inputs: Tensor, targets: Tensor, selected: bool
+        self, index: Tensor, inputs: Inputs, targets: Tensor, selected: bool
     ) -> tuple[Tensor, Output]:
         """Forward and backward over [b] rows, in micro-batches whose gradients add up to one's."""
-        size = self.settings.micro_batch_size or len(index)
         wanted = frozenset[str]() if selected else self.selector.signals
         pieces, objective = [], torch.zeros((), device=index.device)
         with self.statistics.training(selected=selected):
-            rows = zip(index.split(size), inputs.split(size), targets.split(size), strict=True)
-            for ids, some_inputs, some_targets in rows:
-                output = self.task(self.model, some_inputs, some_targets, wanted)
-                share = len(ids) / len(index)
-                loss = self.selector.reduce(ids, output.losses) * share
-                self.fabric.backward(loss)
+            size = self.settings.micro_batch_size
+            for ids, rows, labels in micro_batches(index, inputs, targets, size):
+                with self.compiler.at(len(ids)):
+                    output = self.task(self.model, rows, labels, wanted)
+                    loss = self.selector.reduce(ids, output.losses) * (len(ids) / len(index))
+                    self.fabric.backward(loss)
                 objective = objective + loss.detach()
                 pieces.append(Output(output.losses.detach(), output.scores, output.signals))
+                self.cost.flops += 3 * self.flops(rows, labels)
         if self.skips:
             self.nonfinite = 1 - torch.isfinite(objective).float()
         return objective, Output.join(pieces)
@@ -262,6 +205,8 @@ class Engine:
     @property
     def progress(self) -> float:
         """Share of the run that is done, in [0, 1): true for epochs of any length."""
+        if self.settings.schedule_steps is not None:
+            return self.step / self.settings.schedule_steps
         return (self.epoch + self.position / max(1, len(self.loader))) / self.settings.epochs
 
     @property
@@ -269,34 +214,49 @@ class Engine:
         """Optimizer steps so far."""
         return self.cost.optimizer_steps
 
+    @property
+    def finished(self) -> bool:
+        """Whether the run has come to its end, in epochs or in steps."""
+        most = self.settings.max_steps
+        return self.epoch >= self.settings.epochs or (most is not None and self.step >= most)
+
     def fit(self) -> dict[str, Any]:
         """Train from wherever the run stands to its end; answers the summary."""
-        while self.epoch < self.settings.epochs:
+        if not self.finished:
+            self.warm_up()
+        while not self.finished:
             with self.clock.running():
                 self.train_epoch()
             self.end_epoch()
         return self.summary()
 
-    def check_alignment(self, index: Tensor, inputs: Tensor, targets: Tensor) -> None:
-        """Fetch the first batches' rows again by id: what `index` says must be what came."""
-        if self.unchecked == 0:
-            return
-        self.unchecked -= 1
-        with self.clock.paused():
-            same_inputs, same_targets = self.loader.rows(index)
-            if not (torch.equal(inputs, same_inputs) and torch.equal(targets, same_targets)):
-                raise RuntimeError(
-                    f"step {self.step}: the rows of the batch are not those of its sample ids; "
-                    "the loader has lost track of them"
-                )
+    def warm_up(self) -> None:
+        """Take each kind of pass once, before any clock runs; only compiled code is kept of it."""
+        started = time.perf_counter()
+        self.loader.set_epoch(self.epoch)
+        index = self.loader.sampler.indices[: self.loader.sampler.rank_batch_size]
+        index, cost = index.to(self.fabric.device), self.cost
+        inputs, targets = self.loader.rows(index)
+        few = torch.arange(count(self.selector.batch_ratio or 1.0, len(index)), device=index.device)
+        pieces = self.settings.score_micro_batch, self.settings.micro_batch_size
+        self.compiler.fix_sizes([len(index), len(few), *pieces])
+        self.cost = replace(cost)
+        with preserved_buffers(self.net), isolated_generators(self.fabric.device):
+            self.train_batch(index, inputs, targets, False)
+            if len(few) < len(index):
+                self.score(inputs, targets)
+                self.train_batch(index[few], take_rows(inputs, few), targets[few], True)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.cost = cost
+        if self.fabric.device.type == "cuda":
+            torch.cuda.synchronize(self.fabric.device)
+        self.warm_up_seconds = time.perf_counter() - started
 
     def count(
         self, index: Tensor, forwarded: int, objective: Tensor, seen: Output, selecting: bool
     ) -> None:
         """Add one step to the counters; device tensors stay on the device."""
-        slot = self.step % self.settings.log_every
-        self.objectives[slot] = objective
-        self.meta_losses[slot] = seen.scores.mean()
+        self.interval.add(objective, seen.scores.mean())
         self.picks.add(index)
         self.cost.optimizer_steps += 1
         self.cost.selecting_steps += int(selecting)
@@ -318,27 +278,23 @@ class Engine:
 
     def report_steps(self) -> None:
         """Read the interval's numbers, once, and stop where a loss was not finite."""
-        fresh = self.step - self.logged_steps
-        if fresh == 0:
+        if self.interval.length == 0:
             return
-        slots = [step % self.settings.log_every for step in range(self.logged_steps, self.step)]
-        objectives, losses = (
-            table[slots].tolist() for table in (self.objectives, self.meta_losses)
-        )
+        first = self.step - self.interval.length
+        objectives, losses = self.interval.read()
         try:
             self.selector.check()
         except FloatingPointError as error:
-            bad = [not np.isfinite(a + b) for a, b in zip(objectives, losses, strict=True)]
-            first = self.logged_steps + (bad.index(True) if any(bad) else 0)
-            raise FloatingPointError(f"step {first}: {error}") from error
-        self.logged_steps = self.step
+            bad = ~np.isfinite(objectives + losses)
+            step = first + (int(bad.argmax()) if bad.any() else 0)
+            raise FloatingPointError(f"step {step}: {error}") from error
         rate = self.inner_optimizer.param_groups[0]["lr"]
-        mean = float(np.mean(objectives))
+        mean = float(objectives.mean())
         self.record.log(
             "step",
             step=self.step,
             epoch=self.epoch,
-            **{"train/objective": mean, "train/meta_loss": float(np.mean(losses))},
+            **{"train/objective": mean, "train/meta_loss": float(losses.mean())},
             **{"train/learning_rate": rate, "cost/bp_samples": self.cost.bp_samples},
         )
         state = f"epoch {self.epoch + 1}/{self.settings.epochs}, loss {mean:.3f}"
@@ -350,7 +306,7 @@ class Engine:
         """Evaluate when it is time, write the epoch's line, save when it is time."""
         self.report_steps()
         self.epoch, self.position = self.epoch + 1, 0
-        last = self.epoch == self.settings.epochs
+        last = self.finished
         if last or self.epoch % self.settings.eval_every == 0:
             self.latest = self.evaluate()
             self.best = max(self.best, self.latest[self.task.headline])
@@ -389,9 +345,12 @@ class Engine:
     def summary(self) -> dict[str, Any]:
         """The run's last word: metrics, costs and kinds of steps."""
         best = {f"{self.loader.split}/{self.task.headline}_best": self.best}
+        passes = self.cost.forward_samples + 2 * self.cost.bp_samples
         kinds = {
+            "cost/flops_per_sample": self.cost.flops / max(1, passes),
             "steps/selecting": self.cost.selecting_steps,
             "steps/plain": self.step - self.cost.selecting_steps,
+            "time/warm_up_seconds": self.warm_up_seconds,
         }
         return self.metrics() | best | self.costs() | kinds
 
@@ -405,8 +364,6 @@ class Engine:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that the rest of the run depends on, the generators included."""
-        cuda = torch.cuda.get_rng_state_all() if self.fabric.device.type == "cuda" else []
-        kind, keys, place, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - the global one
         return {
             "epoch": self.epoch,
             "position": self.position,
@@ -418,9 +375,7 @@ class Engine:
             "clock": self.clock.state_dict(),
             "best": self.best,
             "latest": self.latest,
-            "python_generator": random.getstate(),
-            "numpy_generator": (kind, torch.from_numpy(keys), place, has_gauss, cached),
-            "torch_generators": [torch.get_rng_state(), *cuda],
+            "generators": global_state(self.fabric.device),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -431,14 +386,6 @@ class Engine:
         self.selector.load_state_dict(state["selector"])
         self.picks.load_state_dict(state["picks"])
         self.cost = Cost(**state["cost"])
-        self.logged_steps = self.step
         self.clock.load_state_dict(state["clock"])
         self.best, self.latest = state["best"], state["latest"]
-        version, internal, gauss = state["python_generator"]
-        random.setstate((version, tuple(internal), gauss))
-        kind, keys, *rest = state["numpy_generator"]
-        np.random.set_state((kind, keys.cpu().numpy(), *rest))  # noqa: NPY002 - the global one
-        cpu, *cuda = (generator.cpu() for generator in state["torch_generators"])
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
+        load_global_state(state["generators"])

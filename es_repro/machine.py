@@ -53,7 +53,7 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
     return "bf16" if able.get("amx_bf16") or able.get("avx512_bf16") else "fp32"
 
 
-def environment(device: torch.device, precision: str) -> dict[str, Any]:
+def environment(device: torch.device, precision: str, compiled: bool = False) -> dict[str, Any]:
     """Everything a reader needs to know whether two clocks can be compared."""
     commit, dirty = _commit()
     return {
@@ -62,7 +62,7 @@ def environment(device: torch.device, precision: str) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "jobs_side_by_side": 1,
         "precision": precision,
-        "compile": False,
+        "compile": compiled,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "es_repro": es_repro.__version__,

@@ -1,16 +1,23 @@
 """The two passes over a model: scoring without gradient, training with it."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from es_repro.generators import isolated_generators
+from es_repro.rows import Inputs, first_row, row_shape
 from es_repro.selection import require
+from es_repro.tasks import Task
 
-__all__ = ["Statistics", "flops_per_sample", "isolated_generators", "take_rows"]
+__all__ = ["ForwardFlops", "Statistics", "preserved_buffers"]
+
+log = logging.getLogger(__name__)
 
 
 class Statistics:
@@ -47,6 +54,16 @@ class Statistics:
         self._score_updates = bn_update != "train"
         self._train_updates = bn_update != "score"
 
+    def warn_of_pieces(self, score_micro_batch: int | None) -> None:
+        """Warn where scoring in pieces would change what is scored, not only how."""
+        if score_micro_batch and self._norms and not self._eval_scoring:
+            log.warning(
+                "score_micro_batch=%d: this model has batch norm, so each piece is scored with "
+                "statistics of its own, not with the meta-batch's; leave it null, or "
+                "score_mode=eval",
+                score_micro_batch,
+            )
+
     @contextmanager
     def scoring(self) -> Iterator[None]:
         """Around a scoring pass."""
@@ -75,32 +92,49 @@ class Statistics:
             norm.track_running_stats = True
 
 
-@contextmanager
-def isolated_generators(device: torch.device) -> Iterator[None]:
-    """Whatever is drawn inside (dropout masks), the global generators come out unmoved."""
-    devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        yield
+class ForwardFlops:
+    """Counts the FLOPs of forward passes (two per multiply-add), by the shape of their rows.
 
-
-def take_rows(inputs: Tensor, positions: Tensor) -> Tensor:
-    """Rows [b, ...] of `inputs` [B, ...] in the memory format that `inputs` has.
-
-    `index_select` answers a contiguous tensor whatever it was given.
+    Args:
+        task: what is asked of the model.
+        model: bare; run once, in eval mode on one row, for every shape of rows that turns up.
     """
-    if inputs.dim() == 4 and inputs.is_contiguous(memory_format=torch.channels_last):
-        rows = inputs.permute(0, 2, 3, 1).index_select(0, positions)
-        return rows.permute(0, 3, 1, 2)
-    return inputs.index_select(0, positions)
+
+    def __init__(self, task: Task, model: nn.Module) -> None:
+        self._task, self._model = task, model
+        self._known: dict[tuple[int, ...], int] = {}
+
+    def __call__(self, inputs: Inputs, targets: Tensor) -> int:
+        """FLOPs of one forward pass over these rows."""
+        shape = row_shape(inputs)
+        if shape not in self._known:
+            self._known[shape] = self._measure(first_row(inputs), targets[:1])
+        return len(targets) * self._known[shape]
+
+    def _measure(self, row: Inputs, target: Tensor) -> int:
+        from torch.utils.flop_counter import FlopCounterMode  # slow to import
+
+        training = self._model.training
+        self._model.eval()
+        # Fused attention has no count on every device; its plain form has.
+        with (
+            torch.no_grad(),
+            isolated_generators(target.device),
+            sdpa_kernel(SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
+            self._task(self._model, row, target, frozenset())
+        self._model.train(training)
+        return int(counter.get_total_flops())
 
 
-def flops_per_sample(model: nn.Module, sample: Tensor) -> float:
-    """Forward FLOPs (two per multiply-add) of `model` for one row [1, ...]."""
-    from torch.utils.flop_counter import FlopCounterMode  # slow to import, needed once
-
-    training = model.training
-    model.eval()
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model(sample)
-    model.train(training)
-    return float(counter.get_total_flops())
+@contextmanager
+def preserved_buffers(model: nn.Module) -> Iterator[None]:
+    """Whatever passes run inside, the model's buffers come out as they were."""
+    before = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, value in before:
+                buffer.copy_(value)

@@ -22,6 +22,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from es_repro.build import build_engine, build_selector, load_data, run_epochs
+from es_repro.compiling import resolve_compile
 from es_repro.config import config_folder, plain, readable, register_resolvers, run_hash
 from es_repro.data import DataNotFound
 from es_repro.engine import Engine, Stopped
@@ -53,12 +54,13 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     """
     device = resolve_device(config.run.device)
     precision = resolve_precision(config.precision, device)
+    compiled = resolve_compile(config.compile, device)
     if config.run.threads is not None:
         torch.set_num_threads(config.run.threads)
     data = load_data(config)
     epochs = run_epochs(config)
-    selector = build_selector(config, len(data.train.targets), epochs, device)
-    resolved = plain(config) | {"epochs": epochs}
+    selector = build_selector(config, data.num_samples, epochs, device)
+    resolved = plain(config) | {"epochs": epochs, "compile": compiled}
     run = run_hash(
         resolved,
         precision=precision,
@@ -76,20 +78,21 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         return summary | {"run": run, "kept": True}
 
     tracker = instantiate(config.tracker)
-    about = environment(device, precision)
+    about = environment(device, precision, compiled)
     keep = config.run.keep_checkpoints
     label = f"{config.row} seed {config.seed}"
     bar = RunBar(label, enabled=not in_sweep)
     with Record(folder, resolved, about, labels, tracker, keep) as record, bar:
         record.lease.report(share=0.0, state="starting", label=label)
         memory, strangers = PeakMemory(device), Strangers()
-        engine, flops = build_engine(
+        engine = build_engine(
             config,
             data=data,
             selector=selector,
             record=record,
             device=device,
             precision=precision,
+            compiled=compiled,
             show=bar.show,
         )
         if state := record.checkpoints.load(device):
@@ -97,8 +100,6 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         with stop_on_sigterm(engine):
             found = engine.fit()
         summary = found | {
-            "cost/flops": engine.cost.flops(flops),
-            "cost/flops_per_sample": flops,
             "memory/peak_bytes": memory.read(),
             "headline": f"{data.split}/{engine.task.headline}",
             "time/foreign_cores": strangers.cores(),

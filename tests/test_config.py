@@ -6,7 +6,7 @@ import pytest
 from hydra.utils import instantiate
 
 from es_repro.build import run_epochs
-from es_repro.config import config_folder
+from es_repro.config import config_folder, weights_fingerprint
 from es_repro.selection import create
 
 CONF = Path(config_folder())
@@ -99,3 +99,16 @@ def test_sweeps_ask_for_every_method_and_control(compose_run):
     for sweep in ("table2", "demo/table2", "demo/digits"):
         config = compose_run(f"sweep={sweep}")
         assert set(config.hydra.sweeper.params.method.split(",")) == rows
+
+
+def test_weights_are_known_by_what_they_hold_not_by_where_they_lie(tmp_path):
+    first, second, other = (tmp_path / name for name in ("a.pt", "b.pt", "c.pt"))
+    for path, text in ((first, "same"), (second, "same"), (other, "other")):
+        path.write_text(text)
+    assert weights_fingerprint(str(first)) == weights_fingerprint(str(second))
+    assert weights_fingerprint(str(first)) != weights_fingerprint(str(other))
+    folder = weights_fingerprint(str(tmp_path))
+    other.rename(tmp_path / "d.pt")
+    assert weights_fingerprint(str(tmp_path)) != folder
+    assert weights_fingerprint(None) is None
+    assert weights_fingerprint("a-model-by-name") == "a-model-by-name"

@@ -83,17 +83,17 @@ def _history(folder: Path) -> list[dict[str, Any]]:
 
 def _engine(config: DictConfig, device: torch.device) -> Engine:
     data = load_data(config)
-    selector = build_selector(config, len(data.train.targets), config.epochs, device)
+    selector = build_selector(config, data.num_samples, config.epochs, device)
     unrecorded = cast(Record, None)  # steps alone are taken, and they write nothing
-    engine, _ = build_engine(
+    return build_engine(
         config,
         data=data,
         selector=selector,
         record=unrecorded,
         device=device,
         precision=config.precision,
+        compiled=config.compile,
     )
-    return engine
 
 
 def load_config(folder: Path, data_root: str) -> DictConfig:
@@ -147,7 +147,7 @@ def measure_run(
         np.median(generator.choice(share, (BOOTSTRAP, len(share))), axis=1) for share in shares
     )
     low, high = quantiles(1 - np.asarray(resampled))
-    now = environment(device, config.precision)
+    now = environment(device, config.precision, config.compile)
     kept = ("device", "device_name", "threads", "precision", "torch", "es_repro", "commit")
     return {
         "time_saved": 1 - cost,

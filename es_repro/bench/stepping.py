@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import torch
 
-from es_repro.engine import Batch, Engine
+from es_repro.engine import Engine
+from es_repro.rows import Batch
 
 __all__ = ["Stepper", "paired_seconds"]
 
@@ -25,7 +26,7 @@ class Stepper:
 
     def __init__(self, engine: Engine, epoch: int) -> None:
         engine.epoch, engine.position = epoch, 0
-        engine.loader.set_epoch(epoch)
+        engine.warm_up()  # plans the epoch too
         self.engine = engine
         self.selecting = engine.selector.selects_batches
         self.phases: list[dict[str, float]] = []
@@ -49,6 +50,7 @@ class Stepper:
                 batch = next(self._batches)
             lr_scale = engine.loader.plan.lr_scale
             engine.train_step(batch, selecting=self.selecting, lr_scale=lr_scale)
+        engine.interval.clear()  # nobody reads it
         after = engine.clock.seconds
         self.phases.append({name: after[name] - before[name] for name in after})
 

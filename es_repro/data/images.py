@@ -5,10 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from es_repro.data.errors import DataDamaged
-from es_repro.selection import require
+from es_repro.data.resident import ResidentLoader
+from es_repro.selection import PlannedBatchSampler, require
 
 __all__ = ["ImageData", "Images", "Source", "SplitName", "fingerprint"]
 
@@ -64,6 +66,25 @@ class ImageData:
     def __post_init__(self) -> None:
         size = min(self.train.images.shape[-2:])
         require(0 <= self.pad < size, "pad", self.pad, f"in [0, {size}), the image's size")
+
+    @property
+    def num_samples(self) -> int:
+        """n, the samples to train on."""
+        return len(self.train)
+
+    @property
+    def facts(self) -> dict[str, int]:
+        """What a model or a task may ask for, by name."""
+        channels, height, _ = self.train.images.shape[1:]
+        return {
+            "num_classes": self.num_classes, "in_channels": channels, "image_size": height,
+        }  # fmt: skip
+
+    def loader(
+        self, sampler: PlannedBatchSampler, *, seed: int, device: torch.device
+    ) -> ResidentLoader:
+        """Batches of the planned samples, from tensors on the device."""
+        return ResidentLoader(self, sampler, seed=seed, device=device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,17 @@
 """A loader for data that fits on the device: pixels live there as bytes and are augmented there."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from es_repro.data.augmentation import Crops, Draws, draw, flip_some, normalise
-from es_repro.data.images import ImageData, Images
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 from es_repro.selection.checks import as_int
+
+if TYPE_CHECKING:  # they build this loader
+    from es_repro.data.images import ImageData, Images
 
 __all__ = ["ResidentLoader"]
 
@@ -38,7 +41,7 @@ class ResidentLoader:
 
     def __init__(
         self,
-        data: ImageData,
+        data: "ImageData",
         sampler: PlannedBatchSampler,
         *,
         seed: int,
@@ -160,7 +163,7 @@ class ResidentLoader:
         return self._draws
 
 
-def _channels_behind(split: Images, device: torch.device) -> Tensor:
+def _channels_behind(split: "Images", device: torch.device) -> Tensor:
     return split.images.to(device).permute(0, 2, 3, 1).contiguous()
 
 

@@ -80,10 +80,15 @@ class PlannedBatchSampler(Sampler[list[int]]):
         return self._indices
 
     @property
+    def rank_batch_size(self) -> int:
+        """B / W: rows of a whole meta-batch on this rank."""
+        return self.meta_batch_size // self.world_size
+
+    @property
     def batch_size(self) -> int:
-        """Rows of a meta-batch on this rank, in the epoch now planned."""
+        """Rows of a batch on this rank, in the epoch now planned."""
         ratio = 1.0 if self.plan is None else self.plan.batch_ratio
-        return count(ratio, self.meta_batch_size // self.world_size)
+        return count(ratio, self.rank_batch_size)
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.indices), self.batch_size)
@@ -95,7 +100,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
         return (ids[start : start + size].tolist() for start in starts)
 
     def _require_a_mini_batch(self) -> None:
-        ratio, rows = self.selector.batch_ratio, self.meta_batch_size // self.world_size
+        ratio, rows = self.selector.batch_ratio, self.rank_batch_size
         if ratio is not None:
             allowed = f"at least half a sample of the {rows} a rank loads (meta_batch_size)"
             require(ratio * rows >= 0.5, "batch_ratio", ratio, allowed)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
+from es_repro.rows import Inputs
+
 __all__ = ["Output", "Task"]
 
 
@@ -47,7 +49,7 @@ class Task(Protocol):
     """The metric that tables show: a key of `metrics`, larger is better."""
 
     def __call__(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, signals: frozenset[str]
+        self, model: nn.Module, inputs: Inputs, targets: Tensor, signals: frozenset[str]
     ) -> Output:
         """One forward pass over [m] rows, answering the signals that are asked for."""
         ...
@@ -57,7 +59,7 @@ class Task(Protocol):
         ...
 
     def evaluate(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, metrics: MetricCollection
+        self, model: nn.Module, inputs: Inputs, targets: Tensor, metrics: MetricCollection
     ) -> None:
         """Feed one evaluation batch to `metrics`, without gradient."""
         ...

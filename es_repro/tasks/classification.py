@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
+from es_repro.rows import Inputs
 from es_repro.selection import require
 from es_repro.tasks.base import Output
 
@@ -47,7 +48,7 @@ class Classification:
         self.unsmoothed_scores = score_loss == "unsmoothed" and label_smoothing > 0
 
     def __call__(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, signals: frozenset[str]
+        self, model: nn.Module, inputs: Inputs, targets: Tensor, signals: frozenset[str]
     ) -> Output:
         # float32 before the loss: bf16 has three digits and would make ties in the score table.
         logits = model(inputs).float()
@@ -74,7 +75,7 @@ class Classification:
         return MetricCollection(metrics)
 
     def evaluate(
-        self, model: nn.Module, inputs: Tensor, targets: Tensor, metrics: MetricCollection
+        self, model: nn.Module, inputs: Inputs, targets: Tensor, metrics: MetricCollection
     ) -> None:
         with torch.no_grad():
             logits = model(inputs).float()

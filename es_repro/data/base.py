@@ -1,0 +1,48 @@
+"""The contract between data and the rest: what a data set builds and what a loader yields."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from es_repro.rows import Batch, Inputs
+from es_repro.selection import EpochPlan, PlannedBatchSampler
+
+__all__ = ["Data", "Loader"]
+
+
+class Loader(Protocol):
+    """Batches of the planned samples; `index` are sample ids [m], int64, on the device."""
+
+    num_samples: int
+    sampler: PlannedBatchSampler
+
+    @property
+    def labels(self) -> Tensor | None: ...  # [n] class ids on the device, where there are classes
+    @property
+    def split(self) -> str: ...  # what `evaluation` answers: test or validation
+    @property
+    def plan(self) -> EpochPlan: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    def __len__(self) -> int: ...
+    def batches(self, start: int = 0) -> Iterator[Batch]: ...
+    def rows(self, index: Tensor) -> tuple[Inputs, Tensor]: ...
+    def visit(self, ids: Tensor, batch_size: int) -> Iterator[Batch]: ...
+    def evaluation(self, batch_size: int) -> Iterator[tuple[Inputs, Tensor]]: ...
+
+
+class Data(Protocol):
+    """A data set as `conf/dataset/` names it, read and cut."""
+
+    @property
+    def num_samples(self) -> int: ...  # n, to train on
+    @property
+    def split(self) -> str: ...  # what is evaluated on: test or validation
+    @property
+    def fingerprint(self) -> str: ...  # hash of the decoded content, equal for every layout
+    @property
+    def facts(self) -> Mapping[str, int]: ...  # what models and tasks may ask for, by name
+    def loader(
+        self, sampler: PlannedBatchSampler, *, seed: int, device: torch.device
+    ) -> Loader: ...

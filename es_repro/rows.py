@@ -1,0 +1,115 @@
+"""The inputs of a batch, row by row, whatever they are made of: images, or sequences of tokens."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Batch", "Inputs", "Tokens", "first_row", "micro_batches", "row_shape", "same_rows",
+    "split_rows", "take_rows",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """Sequences of a batch, padded on the right to a common length; a model takes `**fields`.
+
+    Attributes:
+        fields: by name, each [m, L]: input ids, attention mask, labels, ...
+        lengths: [m] int64, CPU: where each row's padding begins.
+        multiple: padded lengths are multiples of it, so that there are few shapes.
+        trims: rows that are picked lose the padding that they no longer need. On an accelerator
+            that waits for the positions, once a step: worth it for long sequences alone. On a CPU
+            it is always done, for nothing waits there.
+    """
+
+    fields: Mapping[str, Tensor]
+    lengths: Tensor
+    multiple: int = 8
+    trims: bool = False
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def padded_length(self) -> int:
+        """L: tokens a row, padding included."""
+        return next(iter(self.fields.values())).shape[1]
+
+    def take(self, positions: Tensor) -> "Tokens":
+        """The rows at `positions` [b] int64, on the fields' device."""
+        fields = {name: field.index_select(0, positions) for name, field in self.fields.items()}
+        if self.trims or positions.device.type == "cpu":
+            return self._trimmed(fields, self.lengths[positions.cpu()])
+        # Which rows these are is known on the device alone: they stay as long as they came.
+        return self._with(fields, torch.full((len(positions),), self.padded_length))
+
+    def split(self, size: int) -> Sequence["Tokens"]:
+        """Consecutive pieces of at most `size` rows, each as short as its longest row allows."""
+        pieces = []
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            fields = {name: field[rows] for name, field in self.fields.items()}
+            pieces.append(self._trimmed(fields, self.lengths[rows]))
+        return pieces
+
+    def _trimmed(self, fields: Mapping[str, Tensor], lengths: Tensor) -> "Tokens":
+        longest = -(-int(lengths.max()) // self.multiple) * self.multiple
+        return self._with({name: field[:, :longest] for name, field in fields.items()}, lengths)
+
+    def _with(self, fields: Mapping[str, Tensor], lengths: Tensor) -> "Tokens":
+        return Tokens(fields, lengths, self.multiple, self.trims)
+
+
+Inputs = Tensor | Tokens
+Batch = tuple[Tensor, Inputs, Tensor]  # index [m] int64, inputs of m rows, targets [m, ...]
+
+
+def take_rows(inputs: Inputs, positions: Tensor) -> Inputs:
+    """The rows at `positions` [b] int64; a tensor keeps its memory format.
+
+    `index_select` answers a contiguous tensor whatever it was given.
+    """
+    if isinstance(inputs, Tokens):
+        return inputs.take(positions)
+    if inputs.dim() == 4 and inputs.is_contiguous(memory_format=torch.channels_last):
+        rows = inputs.permute(0, 2, 3, 1).index_select(0, positions)
+        return rows.permute(0, 3, 1, 2)
+    return inputs.index_select(0, positions)
+
+
+def split_rows(inputs: Inputs, size: int) -> Sequence[Inputs]:
+    """Consecutive pieces of at most `size` rows."""
+    return inputs.split(size)
+
+
+def micro_batches(
+    index: Tensor, inputs: Inputs, targets: Tensor, size: int | None
+) -> Iterator[Batch]:
+    """A batch in consecutive pieces of at most `size` rows; None: in one piece."""
+    size = size or len(index)
+    return zip(index.split(size), split_rows(inputs, size), targets.split(size), strict=True)
+
+
+def first_row(inputs: Inputs) -> Inputs:
+    """One row [1, ...], as long as the batch that it came in."""
+    if isinstance(inputs, Tokens):
+        fields = {name: field[:1] for name, field in inputs.fields.items()}
+        return Tokens(fields, inputs.lengths[:1], inputs.multiple)
+    return inputs[:1]
+
+
+def row_shape(inputs: Inputs) -> tuple[int, ...]:
+    """The shape of every row: what its FLOPs depend on."""
+    return (inputs.padded_length,) if isinstance(inputs, Tokens) else tuple(inputs.shape[1:])
+
+
+def same_rows(ours: Inputs, theirs: Inputs) -> bool:
+    """Whether two batches of inputs are equal, bit for bit; waits for the device."""
+    if isinstance(ours, Tokens) and isinstance(theirs, Tokens):
+        return ours.fields.keys() == theirs.fields.keys() and all(
+            torch.equal(field, theirs.fields[name]) for name, field in ours.fields.items()
+        )
+    return isinstance(ours, Tensor) and isinstance(theirs, Tensor) and torch.equal(ours, theirs)
