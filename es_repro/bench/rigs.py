@@ -1,6 +1,7 @@
 """The runs that a bench steps through: composed as any run is, on images that are at hand."""
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,16 @@ from omegaconf import DictConfig
 
 from es_repro.build import build_engine, build_selector, load_data
 from es_repro.config import config_folder, register_resolvers
-from es_repro.data import DataNotFound, ImageData, cifar
-from es_repro.data.images import Images
+from es_repro.data import Data, DataNotFound, ImageData, Images, cifar
 from es_repro.engine import Engine
-from es_repro.machine import Precision
 from es_repro.record import Record
-from es_repro.selection import Selector, require, stream
+from es_repro.selection import require, stream
 from es_repro.selection.checks import one_of
 
-__all__ = ["Case", "DataChoice", "bare_engine", "compose_case", "images", "known_methods"]
+__all__ = [
+    "EPOCHS", "Case", "DataChoice", "bare_engine", "compose_case", "described", "images",
+    "known_methods", "small_images",
+]  # fmt: skip
 
 DataChoice = Literal["auto", "random", "config"]
 
@@ -30,6 +32,7 @@ DataChoice = Literal["auto", "random", "config"]
 EPOCHS = 20
 CLASSES = 10
 SIZE = 32
+MADE = "random images"  # the fingerprint of what is made here
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)  # CIFAR-10's, for made images too
 
 log = logging.getLogger(__name__)
@@ -40,7 +43,8 @@ class Case:
     """One row of a bench.
 
     Args:
-        model: an option of the group `model` and its own keys: "resnet8,depth=20".
+        model: an option of the group `model` and its own keys: "resnet8,depth=20" or
+            "mlp,hidden=[512,512]".
         method: an option of the group `method`.
         batch_ratio: the recipe's b/B; methods without a mini-batch make of it what they do.
         overrides: any others, as of `es_repro.train`.
@@ -71,9 +75,9 @@ def compose_case(case: Case) -> DictConfig:
     methods = known_methods()
     require(case.method in methods, "method", case.method, one_of(case.method, methods))
     require(0 < case.batch_ratio <= 1, "batch_ratio", case.batch_ratio, "in (0, 1]")
-    name, *keys = case.model.split(",")
+    name, *keys = re.split(r",(?![^\[]*\])", case.model)  # not at the commas of a list
     overrides = [
-        f"method={case.method}", f"++recipe.batch_ratio={case.batch_ratio}",
+        f"method={case.method}", f"row={case.method}", f"++recipe.batch_ratio={case.batch_ratio}",
         f"model={name}", *(f"model.{key}" for key in keys),
         f"epochs={EPOCHS}", "tracker=none", "++compile=false", *case.overrides,
     ]  # fmt: skip
@@ -83,7 +87,7 @@ def compose_case(case: Case) -> DictConfig:
         return compose("config", overrides)
 
 
-def images(choice: DataChoice, data_root: str, num_samples: int, config: DictConfig) -> ImageData:
+def images(choice: DataChoice, data_root: str, num_samples: int, config: DictConfig) -> Data:
     """The data of a bench; how long a step takes does not depend on what they show.
 
     Args:
@@ -95,6 +99,11 @@ def images(choice: DataChoice, data_root: str, num_samples: int, config: DictCon
     """
     if choice == "config":
         return load_data(config)
+    return small_images(choice, data_root, num_samples)
+
+
+def small_images(choice: DataChoice, data_root: str, num_samples: int) -> ImageData:
+    """Images of 32x32 to train on, as of `images`; `fingerprint` says whether they are made."""
     if choice == "auto":
         try:
             return cifar(data_root=data_root, download="never", subset=num_samples)
@@ -110,22 +119,26 @@ def images(choice: DataChoice, data_root: str, num_samples: int, config: DictCon
     ]
     return ImageData(
         *made, split="test", num_classes=CLASSES, mean=MEAN, std=STD, augment=True, pad=4,
-        flip=True, fingerprint="random images",
+        flip=True, fingerprint=MADE,
     )  # fmt: skip
 
 
-def bare_engine(
-    config: DictConfig, data: ImageData, device: torch.device
-) -> tuple[Engine, Selector]:
-    """An engine without a record, and its selector: steps alone are taken of it."""
-    selector = build_selector(config, len(data.train.targets), config.epochs, device)
+def described(data: Data) -> str:
+    """What the images are, for a heading."""
+    made = data.fingerprint == MADE
+    kind = "random images" if made else f"images, fingerprint {data.fingerprint[:12]}"
+    return f"{data.num_samples:,} {kind}"
+
+
+def bare_engine(config: DictConfig, data: Data, device: torch.device) -> Engine:
+    """An engine without a record: steps alone are taken of it."""
     unrecorded = cast(Record, None)
-    engine, _ = build_engine(
+    return build_engine(
         config,
         data=data,
-        selector=selector,
+        selector=build_selector(config, data.num_samples, config.epochs, device),
         record=unrecorded,
         device=device,
-        precision=cast(Precision, config.precision),
+        precision=config.precision,
+        compiled=config.compile,
     )
-    return engine, selector
