@@ -141,9 +141,23 @@ def measure_run(
 
 
 def measure_all(
-    runs_root: Path, name: str, *, data_root: str, pairs: int = 15, again: bool = False
+    runs_root: Path,
+    name: str,
+    *,
+    data_root: str,
+    pairs: int = 15,
+    again: bool = False,
+    every: bool = False,
 ) -> list[str]:
     """Measure one run of every row of the experiments called `name`, where its clock needs it.
+
+    Args:
+        runs_root: where runs lie.
+        name: an experiment, or what its names start with.
+        data_root: where data sets lie.
+        pairs: measured rounds of each kind of step.
+        again: also where it was measured before.
+        every: also rows whose own clock compares, to hold the two against each other.
 
     Returns:
         One line a measured row, for people.
@@ -156,7 +170,7 @@ def measure_all(
             continue
         target = next((x for x in folders if (x / "paired.json").exists()), folders[0])
         contended = any((read_summary(x) or {}).get("time/contended") for x in (target, baseline))
-        if not contended or ((target / "paired.json").exists() and not again):
+        if not (contended or every) or ((target / "paired.json").exists() and not again):
             continue
         quiet = Strangers()
         found = measure_run(target, baseline, data_root=data_root, pairs=pairs)

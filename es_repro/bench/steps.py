@@ -71,7 +71,7 @@ class Row:
         selection_share: of the baseline's step, spent on update, draw and gathering the rows.
         samples_per_second: of the planned samples, over the whole epoch.
         memory: of a step of this epoch.
-        plain_memory: of a step in an annealed epoch; None where the method has none.
+        plain_memory: of a step on all B rows: in an annealed epoch, or else the baseline's.
         data: what the images were.
     """
 
@@ -96,7 +96,7 @@ class Row:
     selection_share: float
     samples_per_second: float
     memory: Footprint
-    plain_memory: Footprint | None
+    plain_memory: Footprint
     data: str = ""
 
 
@@ -180,7 +180,7 @@ def _measure(case: Case, engine: Engine, plain: Stepper, plan: Plan) -> Row:
         selection_share=phases["selection"] / float(middle[0]),
         samples_per_second=float(work.planned / spent),
         memory=memory,
-        plain_memory=_plain_memory(engine, stepper),
+        plain_memory=_plain_memory(stepper, plain),
     )
 
 
@@ -222,10 +222,6 @@ def _phases(stepper: Stepper, pairs: int, step_seconds: float) -> dict[str, floa
     return found | {"other": max(0.0, step_seconds - sum(found.values()))}
 
 
-def _plain_memory(engine: Engine, stepper: Stepper) -> Footprint | None:
-    planned = len(engine.loader.plan.indices), engine.loader.sampler.batch_size
-    annealed = Stepper(engine, ANNEALED)
-    now = len(engine.loader.plan.indices), engine.loader.sampler.batch_size
-    if annealed.selecting == stepper.selecting and now == planned:
-        return None
-    return footprint(annealed)
+def _plain_memory(stepper: Stepper, baseline: Stepper) -> Footprint:
+    annealed = Stepper(stepper.engine, ANNEALED)
+    return footprint(baseline if annealed.selecting else annealed)
