@@ -17,7 +17,7 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table2 clean
+.PHONY: help setup demo test test-slow lint table2 bench clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -39,6 +39,9 @@ table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	status=0; $(RUN).train -m sweep=$(PREFIX)table2 $(ARGS) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)table2 || status=$$?; \
 	$(RUN).report tables table2 --preset $(PRESET) || status=$$?; exit $$status
+
+bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
+	$(RUN).bench $(ARGS)
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

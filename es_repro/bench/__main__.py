@@ -90,7 +90,9 @@ def _shared() -> argparse.ArgumentParser:
     options.add_argument("--threads", type=_count, help="torch threads (torch's default)")
     options.add_argument("--precision", default="fp32", help="fp32, bf16 or auto (%(default)s)")
     options.add_argument("--batch", type=_count, default=128, help="B (%(default)s)")
-    options.add_argument("--json", metavar="FILE", help="all results for machines; -: standard output")
+    options.add_argument(
+        "--json", metavar="FILE", help="all results for machines; -: standard output"
+    )
     options.add_argument(
         "--data", choices=("auto", "random", "config"), default="auto",
         help="images: CIFAR-10 under the data root or else random ones; random; what the config "

@@ -109,7 +109,7 @@ def _legend(figure: Figure, rows: Sequence[Measured]) -> None:
 
 
 def _label(row: Measured) -> str:
-    name = SHOWN.get(row["method"], row["method"])
+    name = str(SHOWN.get(row["method"], row["method"]))
     return name if row["batch_ratio"] == 1 else f"{name}, b/B = {row['batch_ratio']:.3g}"
 
 

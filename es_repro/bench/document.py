@@ -36,7 +36,9 @@ def document(results: Measured) -> str:
 
 
 def _made(made: Measured) -> str:
-    commit = str(made["commit"] or "unknown")[:10] + (" (with local changes)" if made["dirty"] else "")
+    commit = str(made["commit"] or "unknown")[:10] + (
+        " (with local changes)" if made["dirty"] else ""
+    )
     lines = [
         f"Command: `{made['command']}`",
         f"Commit: {commit}",
@@ -66,9 +68,9 @@ def _of_model(model: str, rows: Sequence[Measured]) -> list[str]:
     first = rows[0]
     head = (
         f"B = {first['meta_batch_size']}, {first['data']}. Baseline and method take whole steps in "
-        "turn (A B, B A, ...), by the engine's own step; medians over the pairs, with 95% bootstrap "
-        "intervals. An epoch is a selecting one; the tables of scores are filled beforehand, so "
-        "that every method prunes as it would. Shares are of the baseline's step or epoch."
+        "turn (A B, B A, ...), by the engine's own step; medians over the pairs, with 95% "
+        "bootstrap intervals. An epoch is a selecting one; the tables of scores are filled "
+        "beforehand, so that every method prunes as it would."
     )
     return [
         f"## Steps: {model}", head,
@@ -84,19 +86,30 @@ EPOCH_COLUMNS = (
     "epoch: time of all steps, planning and re-scoring included, over the baseline's epoch",
     "ideal: the same in FLOPs, from the cost model (a backward is two forwards)",
     "realised: share of the ideal saving, (1 - epoch) / (1 - ideal); \"-\" where it saves nothing",
-    "run of 200: time that a whole run of 200 epochs saves, annealed epochs included, if each "
-    "realises that share of what its FLOPs would save; the prediction to hold a run's clock against",
+    "run of 200: time that a whole run of 200 epochs saves, annealed epochs included, if "
+    "each realises that share of what its FLOPs would save: what to hold its clock against",
     "Baseline in its own row: two of the same, which shows the noise of the measurement",
 )  # fmt: skip
 
 
 def _epochs(rows: Sequence[Measured]) -> str:
-    columns = ["method", "b/B", "pruned", "steps", "step", "epoch", "ideal", "realised", "run of 200"]
+    columns = [
+        "method",
+        "b/B",
+        "pruned",
+        "steps",
+        "step",
+        "epoch",
+        "ideal",
+        "realised",
+        "run of 200",
+    ]
     cells = [
         [
             _name(row), _ratio(row), _pruned(row), f"{_steps_share(row):.3f}",
             f"{row['step_ratio']['median']:.3f}", _interval(row["epoch_ratio"]),
-            f"{row['ideal']:.3f}", _interval(row["share"]), _interval(row["run_saved"], percent=True),
+            f"{row['ideal']:.3f}", _interval(row["share"]),
+            _interval(row["run_saved"], percent=True),
         ]
         for row in rows
     ]  # fmt: skip
@@ -139,8 +152,8 @@ def _memory_columns(rows: Sequence[Measured]) -> tuple[str, ...]:
     lines: tuple[str, ...] = (
         "saved activations: bytes that the forward passes keep for the backward, each storage "
         "once, parameters left out; counted by autograd's own hooks, the same on every device",
-        "plain: a step on all B rows, in an annealed epoch or else the baseline's; of plain: the one "
-        "over the other, which is b/B where the activations follow b and not B",
+        "plain: a step on all B rows, in an annealed epoch or else the baseline's; of plain: the "
+        "one over the other, which is b/B where the activations follow b and not B",
         f"the paper's, in kind: {base} / {es} / {eswp} GB of everything (weights, gradients and "
         f"optimizer included) for Baseline / ES / ESWP, ViT-Large fine-tuning: ratios "
         f"{es / base:.3f} and {eswp / base:.3f}",
@@ -200,14 +213,18 @@ def _draw(rows: Sequence[Measured]) -> list[str]:
         "it checks its input on the host, so the queue waits",
     )
     columns = ["B", "select µs", "multinomial µs", "ratio"]
-    return ["## Weighted draw and score update", _table(columns, cells, left=0), _bullets(explained)]
+    return [
+        "## Weighted draw and score update",
+        _table(columns, cells, left=0),
+        _bullets(explained),
+    ]
 
 
 def _loader(rows: Sequence[Measured]) -> list[str]:
     cells = [
         [
-            row["model"] or "nothing: the loaders alone", str(row["workers"]), f"{row['ours']:,.0f}",
-            f"{row['theirs']:,.0f}", _interval(row["speedup"], digits=2),
+            row["model"] or "nothing: the loaders alone", str(row["workers"]),
+            f"{row['ours']:,.0f}", f"{row['theirs']:,.0f}", _interval(row["speedup"], digits=2),
         ]
         for row in rows
     ]  # fmt: skip
@@ -227,7 +244,7 @@ def _steps_share(row: Measured) -> float:
 
 
 def _name(row: Measured) -> str:
-    return SHOWN.get(row["method"], row["method"])
+    return str(SHOWN.get(row["method"], row["method"]))
 
 
 def _ratio(row: Measured) -> str:
@@ -262,6 +279,5 @@ def _bullets(lines: Sequence[str]) -> str:
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
     align = ["left"] * left + ["right"] * (len(columns) - left)
-    return tabulate(
-        rows, headers=columns, tablefmt="pipe", disable_numparse=True, colalign=align
-    )
+    text = tabulate(rows, headers=columns, tablefmt="pipe", disable_numparse=True, colalign=align)
+    return str(text)

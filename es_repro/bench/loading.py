@@ -109,11 +109,23 @@ def measure_loading(
 def _measure(
     model: str | None, workers: int, case: Case, data: ImageData, pairs: int, device: torch.device
 ) -> Loading:
+    seconds = _paired_epochs(model, workers, case, data, pairs, device)
+    ours, theirs = data.num_samples / np.median(seconds, axis=0)
+    speedup = estimate(seconds[:, 1] / seconds[:, 0])
+    return Loading(model, workers, float(ours), float(theirs), speedup, described(data))
+
+
+def _paired_epochs(
+    model: str | None, workers: int, case: Case, data: ImageData, pairs: int, device: torch.device
+) -> np.ndarray:
+    """Seconds [pairs, 2] of our epoch and of theirs; their workers have ended on return.
+
+    So their time counts as ours when neighbours are looked for.
+    """
     ours, theirs = (bare_engine(compose_case(case), data, device) for _ in range(2))
-    size = ours.settings.meta_batch_size
     loader = DataLoader(
-        PilImages(data), batch_size=size, shuffle=True, num_workers=workers,
-        persistent_workers=workers > 0, pin_memory=device.type == "cuda",
+        PilImages(data), batch_size=ours.settings.meta_batch_size, shuffle=True,
+        num_workers=workers, persistent_workers=workers > 0, pin_memory=device.type == "cuda",
     )  # fmt: skip
     if model is None:
         pieces = [lambda: _consume(_resident(ours)), lambda: _consume(_moved(loader, device))]
@@ -121,11 +133,7 @@ def _measure(
         ours.epoch = EPOCH
         ours.warm_up()
         pieces = [lambda: _train_ours(ours), lambda: _train_plainly(theirs, loader, device)]
-    seconds = paired_seconds(pieces, pairs, 1, device)
-    del loader  # and its workers, whose time counts as ours once they have ended
-    rates = data.num_samples / np.median(seconds, axis=0)
-    speedup = estimate(seconds[:, 1] / seconds[:, 0])
-    return Loading(model, workers, float(rates[0]), float(rates[1]), speedup, described(data))
+    return paired_seconds(pieces, pairs, 1, device)
 
 
 def _resident(engine: Engine) -> Iterator[Tensor]:

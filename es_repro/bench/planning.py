@@ -10,16 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from es_repro.bench import planning_peak
+from es_repro.bench.planning_peak import PRUNE_RATIO, planner
 from es_repro.bench.ratios import Estimate, estimate
 from es_repro.bench.stepping import paired_seconds
-from es_repro.bench.steps import fill_tables
-from es_repro.machine import PeakMemory
-from es_repro.selection import Selector, count, create, stream
+from es_repro.selection import count, stream
 
 __all__ = ["Planning", "measure_planning"]
 
-PRUNE_RATIO = 0.2  # Sec. 4.1
-EPOCHS, FIRST = 20, 2  # epochs 2 to 17 select
 MULTINOMIAL_LIMIT = 2**24  # categories that torch.multinomial takes
 CPU = torch.device("cpu")
 
@@ -61,7 +59,7 @@ def measure_planning(
 
 
 def _measure(n: int, pairs: int) -> Planning:
-    plan, weights = _ready(n)
+    plan, weights = planner(n)
     kept, generator = count(1 - PRUNE_RATIO, n), stream(0, "plan", 0)
     pieces: list[Callable[[], object]] = [plan]
     if n <= MULTINOMIAL_LIMIT:
@@ -78,39 +76,14 @@ def _measure(n: int, pairs: int) -> Planning:
     )
 
 
-def _ready(n: int) -> tuple[Callable[[], object], torch.Tensor]:
-    """What plans one selecting epoch after another, and the weights that it draws by."""
-    selector: Selector = create("eswp", n, EPOCHS, prune_ratio=PRUNE_RATIO)
-    fill_tables(selector)
-    assert selector.weights is not None
-    turn = iter(range(10**9))
-
-    def plan() -> object:
-        return selector.plan_epoch(FIRST + next(turn) % (EPOCHS - 2 * FIRST))
-
-    return plan, selector.weights
-
-
 def _peak_in_a_fresh_process(n: int) -> int | None:
     """Resident memory's high-water mark, reset before one plan, less what was resident then.
 
     A fresh process whose allocator hands back what is freed: room left from earlier work would
     hide a peak.
     """
-    command = [sys.executable, "-c", f"from {__name__} import _print_peak; _print_peak({n})"]
+    command = [sys.executable, "-m", planning_peak.__name__, str(n)]
     tidy = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=tidy)
     peak: int | None = json.loads(done.stdout)
     return peak
-
-
-def _print_peak(n: int) -> None:
-    torch.set_num_threads(1)
-    _ready(1000)[0]()  # what is loaded on first use
-    plan, _ = _ready(n)
-    before = PeakMemory(CPU).read()
-    memory = PeakMemory(CPU)
-    plan()
-    after = memory.read()
-    peak = None if before is None or after is None else max(0, after - before)
-    sys.stdout.write(json.dumps(peak))

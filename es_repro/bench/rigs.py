@@ -110,15 +110,15 @@ def small_images(choice: DataChoice, data_root: str, num_samples: int) -> ImageD
         except DataNotFound:
             log.info("CIFAR-10 is not under DATA_ROOT=%s: random images instead", data_root)
     generator = stream(0, "made images", 0)
-    made = [
+    train, test = (
         Images(
             torch.randint(256, (n, 3, SIZE, SIZE), generator=generator, dtype=torch.uint8),
             torch.randint(CLASSES, (n,), generator=generator),
         )
         for n in (num_samples, CLASSES)
-    ]
+    )
     return ImageData(
-        *made, split="test", num_classes=CLASSES, mean=MEAN, std=STD, augment=True, pad=4,
+        train, test, split="test", num_classes=CLASSES, mean=MEAN, std=STD, augment=True, pad=4,
         flip=True, fingerprint=MADE,
     )  # fmt: skip
 

@@ -6,23 +6,25 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from es_repro.bench.filling import fill_tables
 from es_repro.bench.memory import Footprint, footprint
 from es_repro.bench.ratios import (
-    Estimate, Work, epoch_ratios, estimate, ideal_ratio, realised_share,
+    Estimate,
+    Work,
+    epoch_ratios,
+    estimate,
+    ideal_ratio,
+    realised_share,
 )  # fmt: skip
 from es_repro.bench.rigs import Case, DataChoice, bare_engine, compose_case, described, images
 from es_repro.bench.stepping import Stepper, paired_seconds
 from es_repro.engine import Engine
-from es_repro.selection import Selector, stream
 
-__all__ = ["Plan", "Row", "fill_tables", "measure_rows"]
+__all__ = ["Plan", "Row", "measure_rows"]
 
 ANNEALED, SELECTING = 0, 2  # epochs of the run that is stepped through
 REPLANNED = (3, 4, 5)  # of the same kind: planning one of them afresh is what is timed
 PAPER_EPOCHS = 200  # App. D.3: the run whose saving is predicted
-# Losses to fill the tables with, log-normal: 70% lie below their mean, as InfoBatch's cost model
-# has it, and the lowest 30% are as sure as KAKURENBO asks for (exp(-loss) >= 0.7).
-LOSS_MEDIAN, LOSS_SIGMA = 0.5, 1.05
 
 
 @dataclass(frozen=True)
@@ -124,16 +126,6 @@ def measure_rows(
         row = _measure(case, engine, plain, plan)
         rows.append(replace(row, data=described(data)))
     return rows
-
-
-def fill_tables(selector: Selector) -> None:
-    """Let a selector have seen every sample once, with losses that make it prune as it would."""
-    n, device = selector.num_samples, selector.device
-    normal = torch.randn(n, generator=stream(0, "made losses", 0))
-    losses = (LOSS_MEDIAN * (LOSS_SIGMA * normal).exp()).to(device)
-    known = {"confidence": torch.exp(-losses), "correct": torch.ones_like(losses, dtype=torch.bool)}
-    signals = {name: known[name] for name in selector.signals}
-    selector.observe(torch.arange(n, device=device), losses, **signals)
 
 
 def _measure(case: Case, engine: Engine, plain: Stepper, plan: Plan) -> Row:

@@ -20,8 +20,9 @@ PRESETS: tuple[Preset, ...] = ("demo", "small", "paper")
 _LEVEL = 0.95  # of the intervals of differences
 _NUMBERS = [
     "accuracy", "accuracy_sd", "difference", "difference_low", "difference_high", "time_saved",
-    "time_low", "time_high", "paired_saved", "paired_low", "paired_high", "steps_saved", "bp_saved", "flops_saved", "train_seconds",
-    "paper_accuracy", "paper_difference", "paper_time_saved", "paper_delta",
+    "time_low", "time_high", "paired_saved", "paired_low", "paired_high", "steps_saved", "bp_saved",
+    "flops_saved", "train_seconds", "paper_accuracy", "paper_difference", "paper_time_saved",
+    "paper_delta",
 ]  # fmt: skip
 
 
