@@ -193,8 +193,7 @@ def _planning(rows: Sequence[Measured]) -> list[str]:
         "plan: an ESWP epoch at r = 0.2, from the weights to the kept ids, on the CPU",
         "multinomial: torch.multinomial without replacement on the same weights; it stops at 2^24",
         "peak: resident high-water mark of a fresh process that plans once, less what was resident "
-        "before (the table of 9 bytes a sample is; the plan's own ids of 6.4 bytes a sample are "
-        "in it); its allocator returns freed memory at once",
+        "before, the table of 9 bytes a sample; the plan's ids, 6.4 bytes a sample, are in it",
     )
     return ["## Planning an epoch", _table(columns, cells, left=0), _bullets(explained)]
 
@@ -259,7 +258,9 @@ def _pruned(row: Measured) -> str:
 
 
 def _ms(seconds: float | None) -> str:
-    return "-" if seconds is None else f"{seconds * 1e3:.3g}"
+    if seconds is None:
+        return "-"
+    return f"{seconds * 1e3:,.0f}" if seconds >= 1 else f"{seconds * 1e3:.3g}"
 
 
 def _mega(size: int | None) -> str:
