@@ -326,6 +326,7 @@ class Engine:
         share = {
             "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
             "data/batch_rows": rows_per_step(self),
+            "data/damaged": getattr(self.loader, "damaged", 0),  # streamed images alone can be
         }
         if self.selector.weights is not None:
             share["selection/effective_sample_size"] = effective_sample_size(self.selector.weights)

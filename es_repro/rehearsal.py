@@ -23,8 +23,8 @@ def rehearse(engine: "Engine") -> None:
     """
     engine.loader.set_epoch(engine.epoch)
     index = engine.loader.sampler.indices[: engine.loader.sampler.rank_batch_size]
-    index, cost = index.to(engine.fabric.device), engine.cost
-    inputs, targets = engine.loader.rows(index)
+    cost = engine.cost
+    index, inputs, targets = next(iter(engine.loader.visit(index, len(index))))
     few = torch.arange(count(engine.selector.batch_ratio or 1.0, len(index)), device=index.device)
     pieces = engine.settings.score_micro_batch, engine.settings.micro_batch_size
     engine.compiler.fix_sizes([len(index), len(few), *pieces])
