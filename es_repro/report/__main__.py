@@ -99,16 +99,18 @@ def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _tables(options: argparse.Namespace) -> None:
     specs = [_spec(name) for name in options.names]
-    runs = _read(options)
+    needed = not specs or any(spec.settings for spec in specs)
+    runs = _read(options) if needed else tidy([], {})
     if not specs:
         specs = [spec for spec in TABLES.values() if _asked(spec, _preset(spec, options), runs)]
         if not specs:
             raise ReportError(f"no runs of any table found for --preset {options.preset}")
     for spec in specs:
-        if not _asked(spec, _preset(spec, options), runs):
+        if spec.settings and not _asked(spec, _preset(spec, options), runs):
             raise ReportError(_nothing(spec, options, runs))
     options.results.mkdir(parents=True, exist_ok=True)
-    runs.to_parquet(options.results / "runs.parquet", index=False)
+    if needed:
+        runs.to_parquet(options.results / "runs.parquet", index=False)
     for spec in specs:
         _write_table(spec, runs, options)
 
@@ -170,7 +172,7 @@ def _commands(spec: TableSpec, options: argparse.Namespace) -> list[str]:
     words = ["python", "-m", "es_repro.report", "tables", spec.name]
     words += ["--preset", options.preset] if len(spec.presets) > 1 else []
     for flag, place in (("--runs", options.runs), ("--wandb", options.wandb)):
-        if place is not None:
+        if place is not None and spec.settings:
             words += [flag, "PLACE" if Path(place).is_absolute() else str(place)]
     return [f"{spec.make} {choice}".strip(), shlex.join(words)]
 
