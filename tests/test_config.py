@@ -140,9 +140,12 @@ def test_sweeps_of_ablations_name_experiments_and_methods_that_there_are(compose
         ("demo/fig7_betas_local_cifar100_resnet18", "method.beta2=0.95", "es_b0.2_0.95"),
     ],
 )
-def test_points_of_a_figure_are_rows_of_their_own(compose_run, experiment, override, row):
+def test_points_of_a_figure_are_rows_with_the_rate_of_their_method(
+    compose_run, experiment, override, row
+):
     config = compose_run(f"experiment={experiment}", override)
     assert config.row == row
+    assert config.optimizer.lr == 0.05
 
 
 @pytest.mark.parametrize(
