@@ -94,8 +94,27 @@ def test_random_set_back_propagates_what_es_does(compose_run):
     assert config.method.prune_ratio == 0.75
 
 
+@pytest.mark.parametrize(
+    ("method", "betas", "selecting"),
+    [  # of 200 epochs; Table 6's rows, the common beta being our choice
+        ("nondif", (0.9, 0.9), range(200)),
+        ("nondif_anneal", (0.9, 0.9), range(10, 190)),
+        ("dif", (0.2, 0.9), range(200)),
+        ("loss_anneal", (0.0, 0.9), range(10, 190)),
+    ],
+)
+def test_ablations_differ_from_es_by_what_they_are_named_for(compose_run, method, betas, selecting):
+    config = compose_run("experiment=table2_cifar100_resnet50", f"method={method}")
+    selector = instantiate(config.method)(num_samples=100, num_epochs=config.epochs)
+
+    assert (selector.beta1, selector.beta2) == betas
+    assert selector.selecting_epochs == selecting
+    assert selector.batch_ratio == 0.5
+
+
 def test_sweeps_ask_for_every_method_and_control(compose_run):
-    rows = {x.stem for x in (CONF / "method").glob("*.yaml")}
+    ablations = {"nondif", "nondif_anneal", "dif"}  # of Table 6 alone
+    rows = {x.stem for x in (CONF / "method").glob("*.yaml")} - ablations
     for sweep in ("table2", "demo/table2", "demo/digits"):
         config = compose_run(f"sweep={sweep}")
         assert set(config.hydra.sweeper.params.method.split(",")) == rows

@@ -18,14 +18,14 @@ import pandas as pd
 from rich.console import Console
 
 from es_repro.report import ReportError
+from es_repro.report.catalogue import TABLES, make_sheet
 from es_repro.report.cells import resolve
 from es_repro.report.document import document, listing, provenance
 from es_repro.report.folders import MEMBERS, read_members, read_runs
 from es_repro.report.pack import joined, packed
-from es_repro.report.paper import paper_table
 from es_repro.report.render import to_csv, to_latex
 from es_repro.report.runs import Member, Run, tidy
-from es_repro.report.tables import PRESETS, TABLES, Preset, TableSpec, build, experiments
+from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.terminal import show
 from es_repro.report.wandb_runs import read_wandb
 
@@ -115,15 +115,14 @@ def _tables(options: argparse.Namespace) -> None:
 
 def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespace) -> None:
     preset = _preset(spec, options)
-    paper = None if spec.paper is None else paper_table(spec.paper)
-    table = build(spec, runs, paper, preset)
+    sheet = make_sheet(spec, runs, preset)
     kept, listed = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
     title = spec.title if len(spec.presets) == 1 else f"{spec.title} ({preset} preset)"
     commands = _commands(spec, options)
     texts = {
-        "md": document(title, table, kept, listed, commands),
-        "tex": to_latex(table, spec.name),
-        "csv": to_csv(table),
+        "md": document(title, sheet, kept, listed, commands),
+        "tex": to_latex(sheet, spec.name),
+        "csv": to_csv(sheet),
     }
     folder = options.results / "tables"
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +132,7 @@ def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespac
     if sys.stdout.isatty():
         used = kept[kept["state"] == "finished"]
         left_out = [f"not in the table: {line}" for line in listing(listed)]
-        show(title, table, [*left_out, *provenance(used, commands)], Console())
+        show(title, sheet, [*left_out, *provenance(used, commands)], Console())
     else:
         print(texts["md"])
     print(f"written: {folder / name}.md, .tex, .csv", file=sys.stderr)
