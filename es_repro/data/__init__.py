@@ -3,6 +3,7 @@
 from es_repro.data.base import Data, Loader
 from es_repro.data.builders import cifar, digits
 from es_repro.data.errors import DataDamaged, DataNotFound
+from es_repro.data.glue import glue
 from es_repro.data.images import ImageData, Images
 from es_repro.data.resident import ResidentLoader
 from es_repro.data.sequences import Sequences, TokenData, pack
@@ -21,5 +22,6 @@ __all__ = [
     "TokenLoader",
     "cifar",
     "digits",
+    "glue",
     "pack",
 ]
