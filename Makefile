@@ -18,7 +18,7 @@ RUN := $(BIN)/python -m es_repro
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
 .PHONY: help setup demo test test-slow lint pretrained \
-	table1 table2 table5 table6 table7 table8 clean
+	table1 table2 table5 table6 table7 table8 bench clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -68,6 +68,9 @@ table7: setup ## Table 7: pruning strategies on GLUE
 
 table8: setup ## Table 8: the annealing ratio
 	$(call sweeps,table8,table8)
+
+bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
+	$(RUN).bench $(ARGS)
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"
