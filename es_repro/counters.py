@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from es_repro.ranks import Ranks
+
 __all__ = ["Cost", "Picks", "effective_sample_size"]
 
 
@@ -26,6 +28,11 @@ class Cost:
     forward_samples: int = 0
     bp_samples: int = 0
     flops: int = 0
+
+    def over(self, ranks: Ranks) -> "Cost":
+        """The counts of all ranks: their steps are the same ones, their rows are not."""
+        counts = ranks.total(self.forward_samples, self.bp_samples, self.flops)
+        return Cost(self.optimizer_steps, self.selecting_steps, *counts)
 
     def state_dict(self) -> dict[str, int]:
         """The counts, by name."""
@@ -50,9 +57,12 @@ class Interval:
         self._numbers[self.length, 1] = meta_loss
         self.length += 1
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Objectives and meta-batch losses of the steps, oldest first; waits, and starts anew."""
-        objectives, losses = self._numbers[: self.length].T.cpu().numpy().copy()
+    def read(self, ranks: Ranks) -> tuple[np.ndarray, np.ndarray]:
+        """Objectives and meta-batch losses of the steps, oldest first; waits, and starts anew.
+
+        Means over the ranks: each has as many rows in a step, and one's NaN is everyone's.
+        """
+        objectives, losses = ranks.mean(self._numbers[: self.length]).T.cpu().numpy().copy()
         self.clear()
         return objectives, losses
 
@@ -67,11 +77,13 @@ class Picks:
     Args:
         labels: [n] int64 class ids for counts by class, or None where the task has no classes.
         num_samples: n.
-        device: where the counts live; nothing is read from there before `epoch_summary`.
+        ranks: on whose device the counts live; nothing is read from there before
+            `epoch_summary`. Each rank counts its own rows until then.
     """
 
-    def __init__(self, labels: Tensor | None, num_samples: int, device: torch.device) -> None:
-        self._labels = labels
+    def __init__(self, labels: Tensor | None, num_samples: int, ranks: Ranks) -> None:
+        device = ranks.device
+        self._labels, self._ranks = labels, ranks
         self._epoch = torch.zeros(num_samples, dtype=torch.int32, device=device)
         self._total = torch.zeros_like(self._epoch)
         self._one = torch.ones(1, dtype=torch.int32, device=device)
@@ -82,24 +94,26 @@ class Picks:
 
     def epoch_summary(self) -> dict[str, float | list[int]]:
         """Close the epoch: never-picked share and, with classes, the epoch's counts by class."""
-        self._total += self._epoch
+        epoch = self._ranks.sum(self._epoch)
+        self._total += epoch
         found: dict[str, float | list[int]] = {
             "selection/never_picked": (self._total == 0).float().mean().item(),
-            "selection/distinct": int((self._epoch > 0).sum().item()),
+            "selection/distinct": int((epoch > 0).sum().item()),
         }
         if self._labels is not None:
-            counts = torch.bincount(self._labels, weights=self._epoch.double())
+            counts = torch.bincount(self._labels, weights=epoch.double())
             found["selection/class_counts"] = [int(count) for count in counts.tolist()]
         self._epoch.zero_()
         return found
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Both counts, exact also in the middle of an epoch."""
-        return {"epoch": self._epoch, "total": self._total}
+        """Both counts of all ranks, exact also in the middle of an epoch."""
+        return {"epoch": self._ranks.sum(self._epoch), "total": self._total}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from the counts of an interrupted run."""
-        self._epoch.copy_(state["epoch"])
+        # Whatever ranks have counted so far, rank 0 goes on from their sum.
+        self._epoch.copy_(state["epoch"] if self._ranks.main else torch.zeros_like(self._epoch))
         self._total.copy_(state["total"])
 
 

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from es_repro.generators import isolated_generators
-from es_repro.rows import Inputs, first_row, row_shape
+from es_repro.rows import Inputs, first_row, row_shape, rows_on
 from es_repro.selection import require
 from es_repro.tasks import Task
 
@@ -114,7 +114,8 @@ class ForwardFlops:
     def _measure(self, row: Inputs, target: Tensor) -> int:
         from torch.utils.flop_counter import FlopCounterMode  # slow to import
 
-        training = self._model.training
+        training, device = self._model.training, next(self._model.parameters()).device
+        row, target = rows_on(row, device), target.to(device)
         self._model.eval()
         # Fused attention has no count on every device; its plain form has.
         with (

@@ -119,7 +119,7 @@ def test_the_command_line_prints_the_result_and_where_it_lies(cli, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("method=evolved", "method=evolved: must be one of baseline, es, eswp"),
+        ("method=evolved", "method=evolved: must be one of baseline, dif, es"),
         ("model=resnet9", "model=resnet9: must be one of"),
         ("method.beta3=1", "method.beta3: no such key"),
         ("epoch=3", "epoch: no such key"),
@@ -213,4 +213,4 @@ def test_help_teaches(cli):
 
     assert code == 0
     assert "python -m es_repro.train method=eswp seed=1" in out
-    assert "method: baseline, es, eswp" in out
+    assert "method: baseline, dif, es" in out

@@ -57,12 +57,12 @@ class Case:
 
 
 def known_methods() -> list[str]:
-    """The options of the group `method` that select or do not; controls of another length left out.
+    """The options of the group `method`, the baseline first.
 
-    The baseline comes first.
+    Those that are built on another (ablations, controls of another length) have its steps.
     """
-    names = sorted(path.stem for path in (Path(config_folder()) / "method").glob("*.yaml"))
-    names = [name for name in names if not name.startswith("short_")]
+    paths = (Path(config_folder()) / "method").glob("*.yaml")
+    names = sorted(path.stem for path in paths if "\ndefaults:" not in path.read_text())
     return sorted(names, key=lambda name: name != "baseline")
 
 

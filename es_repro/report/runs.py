@@ -21,7 +21,7 @@ Kind = Literal["string", "Float64", "boolean"]
 # differ here alone are the same configuration.
 _NOT_OF_THE_RESULT = re.compile(
     r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment)(\.|$)"
-    r"|dataset\.(data_root|download|note)$"
+    r"|dataset\.(data_root|cache_root|tokenizer|download|note)$"
 )
 
 _CONFIG: dict[str, Kind] = {
@@ -36,9 +36,10 @@ _ENVIRONMENT: dict[str, Kind] = {
     "python": "string", "es_repro": "string", "commit": "string", "dirty": "boolean",
 }  # fmt: skip
 _SUMMARY: dict[str, Kind] = {
-    "test/accuracy": "Float64", "validation/accuracy": "Float64", "cost/optimizer_steps": "Float64",
-    "cost/bp_samples": "Float64", "cost/forward_samples": "Float64", "cost/flops": "Float64",
-    "time/train_seconds": "Float64", "time/contended": "boolean",
+    "headline": "string", "test/accuracy": "Float64", "validation/accuracy": "Float64",
+    "cost/optimizer_steps": "Float64", "cost/bp_samples": "Float64",
+    "cost/forward_samples": "Float64", "cost/flops": "Float64", "time/train_seconds": "Float64",
+    "time/contended": "boolean",
 }  # fmt: skip
 _PAIRED: dict[str, Kind] = {
     "time_saved": "Float64", "low": "Float64", "high": "Float64", "pairs": "Float64",

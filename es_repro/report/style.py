@@ -17,18 +17,18 @@ COLOURS = {
     "baseline": "#000000", "es": "#0072B2", "eswp": "#D55E00", "loss": "#56B4E9",
     "order": "#CC79A7", "infobatch": "#009E73", "ka": "#E69F00", "ucb": "#B8A800",
     "random_batch": "#7F7F7F", "random_set": "#A9A9A9", "loss_anneal": "#56B4E9",
-    "short_es": "#0072B2", "short_eswp": "#D55E00",
+    "short_es": "#0072B2", "short_eswp": "#D55E00", "orderdp": "#882255",
 }  # fmt: skip
 MARKERS = {
     "baseline": "o", "es": "s", "eswp": "D", "loss": "v", "order": "^", "infobatch": "P",
     "ka": "X", "ucb": "*", "random_batch": "1", "random_set": "2", "loss_anneal": "x",
-    "short_es": "<", "short_eswp": ">",
+    "short_es": "<", "short_eswp": ">", "orderdp": "p",
 }  # fmt: skip
 SHOWN = {
     "baseline": "Baseline", "es": "ES", "eswp": "ESWP", "loss": "Loss", "order": "Order",
     "infobatch": "InfoBatch", "ka": "KA", "ucb": "UCB", "random_batch": "random_batch",
     "random_set": "random_set", "loss_anneal": "loss_anneal", "short_es": "short@ES",
-    "short_eswp": "short@ESWP",
+    "short_eswp": "short@ESWP", "orderdp": "OrderDP",
 }  # fmt: skip
 # Where the time of a step or an epoch goes; light to dark in grey print.
 PHASES = {

@@ -8,7 +8,7 @@ from es_repro.report.style import COLOURS, MARKERS, SHOWN, save, styled
 
 
 def test_every_method_and_control_has_a_colour_a_marker_and_a_name():
-    names = {*known_methods(), "short_es", "short_eswp"}
+    names = {*known_methods(), "loss_anneal", "short_es", "short_eswp"}
     assert COLOURS.keys() == MARKERS.keys() == SHOWN.keys() == names
     assert len({(COLOURS[name], MARKERS[name]) for name in names}) == len(names)
 
