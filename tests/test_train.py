@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from es_repro.lease import Lease, RunBusy
 from es_repro.train import train
 
 METHODS = (
@@ -75,6 +76,16 @@ def test_resume_never_keeps_the_former_record_aside(quick, tmp_path):
     assert again["run"] == first["run"]
     (aside,) = (tmp_path / "runs" / "replaced").iterdir()
     assert (aside / "done").exists()
+
+
+def test_resume_never_leaves_a_run_alone_that_another_job_works_on(quick, tmp_path):
+    first = train(quick())
+    folder = tmp_path / "runs" / first["run"]
+    with Lease(folder), pytest.raises(RunBusy, match="being worked on by process"):
+        train(quick("resume=never"))
+
+    assert (folder / "done").exists()
+    assert not list((tmp_path / "runs" / "replaced").iterdir())
 
 
 def test_what_does_not_change_the_result_does_not_change_the_hash(quick):
