@@ -1,12 +1,15 @@
 """What a run has spent, said and picked, counted without waiting for the device."""
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Cost", "Picks", "effective_sample_size"]
+from es_repro.data import Loader
+
+__all__ = ["Cost", "Interval", "Picks", "effective_sample_size", "midranks"]
 
 
 @dataclass
@@ -16,6 +19,8 @@ class Cost:
     Attributes:
         optimizer_steps: updates of the parameters.
         selecting_steps: those of them that followed a scoring pass.
+        scoring_passes: forward passes without gradient, a micro-batch each.
+        backward_passes: forward and backward passes, a micro-batch each.
         forward_samples: rows through any forward pass, scoring and re-scoring included.
         bp_samples: rows back-propagated.
         flops: of the model; a backward pass counts as two forward passes.
@@ -23,6 +28,8 @@ class Cost:
 
     optimizer_steps: int = 0
     selecting_steps: int = 0
+    scoring_passes: int = 0
+    backward_passes: int = 0
     forward_samples: int = 0
     bp_samples: int = 0
     flops: int = 0
@@ -65,14 +72,16 @@ class Picks:
     """How often each sample was back-propagated, in this epoch and in all.
 
     Args:
-        labels: [n] int64 class ids for counts by class, or None where the task has no classes.
-        num_samples: n.
+        loader: says which classes samples have, where there are classes, and how long they are,
+            where they have lengths.
         device: where the counts live; nothing is read from there before `epoch_summary`.
     """
 
-    def __init__(self, labels: Tensor | None, num_samples: int, device: torch.device) -> None:
-        self._labels = labels
-        self._epoch = torch.zeros(num_samples, dtype=torch.int32, device=device)
+    def __init__(self, loader: Loader, device: torch.device) -> None:
+        self._labels = loader.labels
+        lengths: Tensor | None = getattr(loader, "lengths", None)
+        self._length_ranks = None if lengths is None else midranks(lengths)
+        self._epoch = torch.zeros(loader.num_samples, dtype=torch.int32, device=device)
         self._total = torch.zeros_like(self._epoch)
         self._one = torch.ones(1, dtype=torch.int32, device=device)
 
@@ -81,7 +90,11 @@ class Picks:
         self._epoch.index_add_(0, index, self._one.expand(len(index)))
 
     def epoch_summary(self) -> dict[str, float | list[int]]:
-        """Close the epoch: never-picked share and, with classes, the epoch's counts by class."""
+        """Close the epoch: never-picked share and, where there are such, by class and length.
+
+        `selection/length_correlation` is Spearman's, between a sample's length and whether it was
+        picked; absent where all samples were, or none.
+        """
         self._total += self._epoch
         found: dict[str, float | list[int]] = {
             "selection/never_picked": (self._total == 0).float().mean().item(),
@@ -90,6 +103,11 @@ class Picks:
         if self._labels is not None:
             counts = torch.bincount(self._labels, weights=self._epoch.double())
             found["selection/class_counts"] = [int(count) for count in counts.tolist()]
+        if self._length_ranks is not None:
+            picked = (self._epoch > 0).to(self._length_ranks.dtype)
+            correlation = float(torch.corrcoef(torch.stack([self._length_ranks, picked]))[0, 1])
+            if math.isfinite(correlation):
+                found["selection/length_correlation"] = correlation
         self._epoch.zero_()
         return found
 
@@ -101,6 +119,13 @@ class Picks:
         """Go on from the counts of an interrupted run."""
         self._epoch.copy_(state["epoch"])
         self._total.copy_(state["total"])
+
+
+def midranks(values: Tensor) -> Tensor:
+    """Ranks [n] float64 of values [n], from 0; equal values share the mean of their ranks."""
+    _, group, size = values.unique(return_inverse=True, return_counts=True)
+    last = size.cumsum(0).double() - 1
+    return (last - (size - 1) / 2)[group]
 
 
 def effective_sample_size(weights: Tensor) -> float:

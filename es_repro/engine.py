@@ -19,10 +19,11 @@ from es_repro.clock import Clock
 from es_repro.compiling import Compiler
 from es_repro.counters import Cost, Interval, Picks, effective_sample_size
 from es_repro.data import Loader
+from es_repro.export import NO_EXPORTS, Exports
 from es_repro.generators import global_state, isolated_generators, load_global_state
 from es_repro.passes import ForwardFlops, Statistics, preserved_buffers
 from es_repro.record import Record
-from es_repro.rows import Batch, Inputs, micro_batches, take_rows
+from es_repro.rows import Batch, Inputs, length_order, micro_batches, take_rows
 from es_repro.selection import EpochPlan, ProgressScheduler, Selector, count, require
 from es_repro.settings import Settings
 from es_repro.tasks import Output, Task
@@ -47,6 +48,7 @@ class Engine:
         schedule: progress in [0, 1] -> factor of the learning rate.
         record: where it is written.
         settings: the rest.
+        exports: keeps the model of some steps for others to use.
         show: called with (share done, one-line state) now and then, for a progress bar.
 
     Raises:
@@ -66,6 +68,7 @@ class Engine:
         schedule: Callable[[float], float],
         record: Record,
         settings: Settings,
+        exports: Exports = NO_EXPORTS,
         show: Callable[[float, str], None] | None = None,
     ) -> None:
         missing = selector.signals - task.signals
@@ -75,7 +78,7 @@ class Engine:
         can_skip = all(group.get("fused") for group in optimizer.param_groups)
         require(not self.skips or can_skip, "nonfinite", "skip", "raise, or optimizer.fused=true")
         self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
-        self.record, self.settings, self.show = record, settings, show
+        self.record, self.settings, self.show, self.exports = record, settings, show, exports
         self.net, self.inner_optimizer = model, optimizer
         self.compiler = Compiler(settings.compile, settings.compile_mode)
         self.scorer = self.compiler.wrap(model)
@@ -86,11 +89,11 @@ class Engine:
         device = fabric.device
         self.clock, self.cost, self.warm_up_seconds = Clock(device), Cost(), 0.0
         self.flops = ForwardFlops(task, model)
-        self.picks = Picks(loader.labels, loader.num_samples, device)
+        self.picks = Picks(loader, device)
         self.interval = Interval(settings.log_every, device)
         self.nonfinite = torch.zeros((), device=device)
         self.epoch, self.position = 0, 0
-        self.best = float("-inf")
+        self.best = float("-inf" if task.larger_is_better else "inf")
         self.latest: dict[str, float] = {}
         self.alignment, self.stop = Alignment(loader), False
         self.saved_at = time.monotonic()
@@ -148,11 +151,13 @@ class Engine:
             isolated_generators(self.fabric.device),
         ):
             size = self.settings.score_micro_batch
-            for _, rows, labels in micro_batches(targets, inputs, targets, size):
+            order = length_order(inputs, size, enabled=self.settings.group_by_length)
+            for _, rows, labels in micro_batches(targets, inputs, targets, size, order):
                 with self.compiler.at(len(labels)):
                     pieces.append(self.task(self.scorer, rows, labels, self.selector.signals))
                 self.cost.flops += self.flops(rows, labels)
-        return Output.join(pieces)
+                self.cost.scoring_passes += 1
+        return Output.join(pieces, order)
 
     def train_batch(
         self, index: Tensor, inputs: Inputs, targets: Tensor, selected: bool
@@ -162,7 +167,8 @@ class Engine:
         pieces, objective = [], torch.zeros((), device=index.device)
         with self.statistics.training(selected=selected):
             size = self.settings.micro_batch_size
-            for ids, rows, labels in micro_batches(index, inputs, targets, size):
+            order = length_order(inputs, size, enabled=self.settings.group_by_length)
+            for ids, rows, labels in micro_batches(index, inputs, targets, size, order):
                 with self.compiler.at(len(ids)):
                     output = self.task(self.model, rows, labels, wanted)
                     loss = self.selector.reduce(ids, output.losses) * (len(ids) / len(index))
@@ -170,19 +176,18 @@ class Engine:
                 objective = objective + loss.detach()
                 pieces.append(Output(output.losses.detach(), output.scores, output.signals))
                 self.cost.flops += 3 * self.flops(rows, labels)
+                self.cost.backward_passes += 1
         if self.skips:
             self.nonfinite = 1 - torch.isfinite(objective).float()
-        return objective, Output.join(pieces)
+        return objective, Output.join(pieces, order)
 
     def update(self) -> None:
         """Step the optimizer; a fused one leaves everything as it was where `found_inf` is set."""
         if self.settings.clip_norm is not None:
             self.fabric.clip_gradients(
-                self.model,
-                self.optimizer,
-                max_norm=self.settings.clip_norm,
-                error_if_nonfinite=False,
-            )
+                self.model, self.optimizer,
+                max_norm=self.settings.clip_norm, error_if_nonfinite=False,
+            )  # fmt: skip
         if self.skips:
             self.inner_optimizer.found_inf = self.nonfinite  # type: ignore[attr-defined]
         self.optimizer.step()
@@ -268,8 +273,9 @@ class Engine:
         every = self.settings.checkpoint_every_steps
         if self.step % self.settings.log_every == 0:
             self.report_steps()
-        due = time.monotonic() - self.saved_at > self.settings.checkpoint_every_seconds
-        if self.stop or due or (every is not None and self.step % every == 0):
+        due = self.stop or self.step in self.exports.steps
+        due |= time.monotonic() - self.saved_at > self.settings.checkpoint_every_seconds
+        if due or (every is not None and self.step % every == 0):
             with self.clock.paused():
                 self.save()
         if self.stop:
@@ -308,7 +314,8 @@ class Engine:
         last = self.finished
         if last or self.epoch % self.settings.eval_every == 0:
             self.latest = self.evaluate()
-            self.best = max(self.best, self.latest[self.task.headline])
+            better = max if self.task.larger_is_better else min
+            self.best = better(self.best, self.latest[self.task.headline])
         share = {
             "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
             "data/batch_rows": self.loader.sampler.batch_size,
@@ -358,6 +365,7 @@ class Engine:
     def save(self) -> None:
         """Write a checkpoint from which the run goes on bit for bit; never of a broken state."""
         self.report_steps()
+        self.exports.write(self.step)
         self.record.checkpoints.save(self.state_dict(), self.step)
         self.saved_at = time.monotonic()
 

@@ -12,16 +12,16 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from es_repro.build import build_engine, build_selector, load_data, run_epochs
+from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
 from es_repro.compiling import resolve_compile
 from es_repro.config import config_folder, plain, readable, register_resolvers, run_hash
 from es_repro.data import DataNotFound
@@ -52,6 +52,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     Returns:
         The summary, with `run` (its hash) and `kept` (whether it was there already).
     """
+    config = cast(DictConfig, OmegaConf.merge(config, run_steps(config)))
     device = resolve_device(config.run.device)
     precision = resolve_precision(config.precision, device)
     compiled = resolve_compile(config.compile, device)

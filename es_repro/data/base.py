@@ -13,7 +13,11 @@ __all__ = ["Data", "Loader"]
 
 
 class Loader(Protocol):
-    """Batches of the planned samples; `index` are sample ids [m], int64, on the device."""
+    """Batches of the planned samples; `index` are sample ids [m], int64, on the device.
+
+    One of sequences may have `lengths` [n], on the device: tokens that carry a sample's loss. How
+    selection goes with them is then recorded.
+    """
 
     num_samples: int
     sampler: PlannedBatchSampler
