@@ -5,6 +5,8 @@ from es_repro.data.builders import cifar, digits
 from es_repro.data.errors import DataDamaged, DataNotFound
 from es_repro.data.images import ImageData, Images
 from es_repro.data.resident import ResidentLoader
+from es_repro.data.sequences import Sequences, TokenData, pack
+from es_repro.data.token_loader import TokenLoader
 
 __all__ = [
     "Data",
@@ -14,6 +16,10 @@ __all__ = [
     "Images",
     "Loader",
     "ResidentLoader",
+    "Sequences",
+    "TokenData",
+    "TokenLoader",
     "cifar",
     "digits",
+    "pack",
 ]
