@@ -23,6 +23,8 @@ __all__ = [
 NOT_HASHED = (
     "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
 )  # fmt: skip
+# Keys of a data set that say where it lies; what was found there has a fingerprint.
+PLACES = ("data_root", "cache", "tokenizer", "download")
 
 
 def config_folder() -> str:
@@ -56,7 +58,7 @@ def run_hash(config: dict[str, Any], **determinants: str | int) -> str:
             fingerprint, the method's `semantics_version`.
     """
     covered = {key: value for key, value in config.items() if key not in NOT_HASHED}
-    dataset = {key: value for key, value in config["dataset"].items() if key != "data_root"}
+    dataset = {k: v for k, v in config["dataset"].items() if k not in PLACES}
     model = config["model"] | {"weights": weights_fingerprint(config["model"].get("weights"))}
     covered |= {"dataset": dataset, "model": model, "determinants": determinants}
     text = json.dumps(covered, sort_keys=True, default=str)

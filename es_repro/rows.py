@@ -39,7 +39,7 @@ class Tokens:
         return next(iter(self.fields.values())).shape[1]
 
     def take(self, positions: Tensor, known: Tensor | None = None) -> "Tokens":
-        """The rows at `positions` [b] int64, on the fields' device; `known`: the same on the CPU."""
+        """The rows at `positions` [b] int64, on the device; `known`: the same on the CPU."""
         fields = {name: field.index_select(0, positions) for name, field in self.fields.items()}
         if known is None and (self.trims or positions.device.type == "cpu"):
             known = positions.cpu()

@@ -79,7 +79,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         return summary | {"run": run, "kept": True}
 
     tracker = instantiate(config.tracker)
-    about = environment(device, precision, compiled)
+    about = environment(device, precision, compiled) | {"data_notes": getattr(data, "notes", {})}
     keep = config.run.keep_checkpoints
     label = f"{config.row} seed {config.seed}"
     bar = RunBar(label, enabled=not in_sweep)

@@ -2,13 +2,16 @@
 
 from es_repro.data.base import Data, Loader
 from es_repro.data.builders import cifar, digits
+from es_repro.data.conversations import Conversations
 from es_repro.data.errors import DataDamaged, DataNotFound
 from es_repro.data.images import ImageData, Images
+from es_repro.data.maths import gsm8k, numinamath
 from es_repro.data.resident import ResidentLoader
 from es_repro.data.sequences import Sequences, TokenData, pack
 from es_repro.data.token_loader import TokenLoader
 
 __all__ = [
+    "Conversations",
     "Data",
     "DataDamaged",
     "DataNotFound",
@@ -21,5 +24,7 @@ __all__ = [
     "TokenLoader",
     "cifar",
     "digits",
+    "gsm8k",
+    "numinamath",
     "pack",
 ]

@@ -37,7 +37,11 @@ class Loader(Protocol):
 
 
 class Data(Protocol):
-    """A data set as `conf/dataset/` names it, read and cut."""
+    """A data set as `conf/dataset/` names it, read and cut.
+
+    It may have `companions`, functions that fill an exported model's folder with what belongs to
+    the data (a tokenizer), and `notes` for the record: numbers by name.
+    """
 
     @property
     def num_samples(self) -> int: ...  # n, to train on

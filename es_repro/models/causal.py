@@ -174,6 +174,9 @@ def small_qwen2(
 
 
 def _ready(language_model: nn.Module, checkpointing: bool, chunk_tokens: int) -> TokenLosses:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # of writing and reading weights: a run has a bar of its own
     if checkpointing:
         # The re-entrant kind knows no autocast of its own and refuses what FSDP2 does.
         language_model.gradient_checkpointing_enable({"use_reentrant": False})

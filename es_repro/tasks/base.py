@@ -60,7 +60,7 @@ class Task(Protocol):
     """The metric that tables show: a key of `metrics`."""
 
     larger_is_better: bool
-    """Whether the headline is: a run's best is the largest, or the smallest."""
+    """Whether a larger headline is the better one."""
 
     def __call__(
         self, model: nn.Module, inputs: Inputs, targets: Tensor, signals: frozenset[str]
