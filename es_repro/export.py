@@ -14,7 +14,7 @@ Writer = Callable[[Path], None]
 
 
 class Exports:
-    """Writes the model of given steps to `exports/step-<step>/` of the run, in the form of its kind.
+    """Writes the model of given steps to `exports/step-<step>/` of the run, in its own form.
 
     Args:
         steps: numbers of optimizer steps; none: never.

@@ -109,7 +109,9 @@ def micro_batches(
     """A batch in consecutive pieces of at most `size` rows; None: in one piece.
 
     Args:
-        index, inputs, targets: of m rows.
+        index: sample ids [m] int64.
+        inputs: of m rows.
+        targets: [m, ...].
         size: at least 1.
         order: [m] int64 on the CPU, the order in which the rows are cut; None: as they come.
     """

@@ -148,7 +148,9 @@ def _read(paths: list[Path], problem: str, solution: str) -> Pairs:
             table = pq.read_table(path, columns=[problem, solution], use_threads=False)
         except (OSError, pa.ArrowException) as error:
             reason = str(error).splitlines()[0]
-            raise DataDamaged(f"{path}: no whole parquet file ({reason}); fetch it again") from error
+            raise DataDamaged(
+                f"{path}: no whole parquet file ({reason}); fetch it again"
+            ) from error
         problems += [text or "" for text in table[problem].to_pylist()]
         solutions += [text or "" for text in table[solution].to_pylist()]
     origin = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and its other shards"

@@ -1,4 +1,4 @@
-"""A small byte-level BPE with chat tokens, made from texts at hand: a tokenizer without a network."""
+"""A small byte-level BPE with chat tokens, made from texts at hand: no network is needed."""
 
 import hashlib
 import shutil
@@ -31,7 +31,7 @@ TEMPLATE = (
 
 
 def small_bpe(texts: Sequence[str], size: int, cache: Path) -> "PreTrainedTokenizerFast":
-    """The tokenizer of `size` tokens that these texts make, from `cache` where it was made before.
+    """The tokenizer of at most `size` tokens that these texts make, made once and kept in `cache`.
 
     Digits stand alone, as in Qwen2.5. The same texts make the same tokens.
 

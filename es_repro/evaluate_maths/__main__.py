@@ -91,7 +91,9 @@ def _exported(runs: Path, experiment: str) -> list[Path]:
     try:
         lines = (runs / "members.jsonl").read_text().splitlines()
     except FileNotFoundError:
-        raise ValueError(f"runs={runs}: must hold members.jsonl; no run was asked for here") from None
+        raise ValueError(
+            f"runs={runs}: must hold members.jsonl; no run was asked for here"
+        ) from None
     members = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
     asked = dict.fromkeys(x["run"] for x in members if x["experiment"] == experiment and x["run"])
     finished = [runs / run for run in asked if (runs / run / "done").exists()]

@@ -110,7 +110,9 @@ class TransformersBackend:
             found = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ValueError(f"model={model}: must be a causal language model ({reason})") from error
+            raise ValueError(
+                f"model={model}: must be a causal language model ({reason})"
+            ) from error
         self._model: PreTrainedModel = found.to(self._device).eval()
         rows = found.get_input_embeddings().num_embeddings
         if chat.vocab_size > rows:
@@ -170,7 +172,7 @@ class TransformersBackend:
 
 
 class VllmBackend:
-    """vLLM, a seed a request. Written against its documented interface; not run where it was made."""
+    """vLLM, a seed a request; written after its documentation, so far not run by its authors."""
 
     name = "vllm"
 

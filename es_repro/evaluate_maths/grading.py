@@ -1,4 +1,4 @@
-r"""Is an answer right? What stands in its last `\boxed{}`, compared with the reference by math-verify.
+r"""Is an answer right? What its last `\boxed{}` holds, compared with the reference by math-verify.
 
 Comparisons of symbolic expressions may run for ever, and math-verify's own limit is an alarm that
 only a main thread can set and that a long operation on big integers outlasts. So a worker process

@@ -1,4 +1,4 @@
-"""Causal language models of transformers, asked for the losses of tokens and never for all logits."""
+"""Causal language models of transformers, asked for token losses and never for all logits."""
 
 from pathlib import Path
 
@@ -145,7 +145,8 @@ def small_qwen2(
         chunk_tokens: see `TokenLosses`.
         vocab_size: tokens that the data's tokenizer knows.
         max_length: of a training sample; twice as much is left for answers.
-        pad_token_id, eos_token_id: the tokenizer's.
+        pad_token_id: the tokenizer's padding.
+        eos_token_id: the token that ends an answer.
 
     Raises:
         ValueError: a size that is no size, or a width that the heads do not divide evenly.
@@ -178,6 +179,9 @@ def _ready(language_model: nn.Module, checkpointing: bool, chunk_tokens: int) ->
 
     logging.disable_progress_bar()  # of writing and reading weights: a run has a bar of its own
     if checkpointing:
-        # The re-entrant kind knows no autocast of its own and refuses what FSDP2 does.
-        language_model.gradient_checkpointing_enable({"use_reentrant": False})
+        # The re-entrant kind of it does not go with FSDP2. transformers has renamed the switch.
+        new = hasattr(language_model, "activation_checkpointing_enable")
+        name = "activation_checkpointing" if new else "gradient_checkpointing"
+        switch = getattr(language_model, f"{name}_enable")
+        switch(**{f"{name}_kwargs": {"use_reentrant": False}})
     return TokenLosses(language_model, chunk_tokens)
