@@ -17,7 +17,7 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table2 clean
+.PHONY: help setup demo test test-slow lint table2 table5 clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -39,6 +39,11 @@ table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	status=0; $(RUN).train -m sweep=$(PREFIX)table2 $(ARGS) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)table2 || status=$$?; \
 	$(RUN).report tables table2 --preset $(PRESET) || status=$$?; exit $$status
+
+table5: setup ## Table 5: run what is missing, then build it (DATA_ROOT, PRESET); the demo needs `make pretrained`
+	status=0; $(RUN).train -m sweep=$(PREFIX)table5 $(ARGS) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)table5 || status=$$?; \
+	$(RUN).report tables table5 --preset $(PRESET) || status=$$?; exit $$status
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

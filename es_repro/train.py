@@ -23,7 +23,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
 from es_repro.compiling import resolve_compile
-from es_repro.config import config_folder, plain, readable, register_resolvers, run_hash
+from es_repro.config import (
+    config_folder,
+    plain,
+    readable,
+    register_resolvers,
+    run_hash,
+    weights_note,
+)
 from es_repro.data import DataNotFound
 from es_repro.engine import Engine, Stopped
 from es_repro.files import append_line
@@ -68,7 +75,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         data=data.fingerprint,
         semantics=type(selector).semantics_version,
     )
-    resolved["dataset"] |= {"fingerprint": data.fingerprint}
+    resolved["dataset"] |= {"fingerprint": data.fingerprint} | weights_note(resolved)
     root = Path(config.run.root)
     folder = root / run
     labels = {"experiment": config.experiment, "row": config.row}

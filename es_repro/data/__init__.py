@@ -4,6 +4,7 @@ from es_repro.data.base import Data, Loader
 from es_repro.data.builders import cifar, digits
 from es_repro.data.conversations import Conversations
 from es_repro.data.errors import DataDamaged, DataNotFound
+from es_repro.data.glue import glue
 from es_repro.data.images import ImageData, Images
 from es_repro.data.maths import gsm8k, numinamath
 from es_repro.data.resident import ResidentLoader
@@ -24,6 +25,7 @@ __all__ = [
     "TokenLoader",
     "cifar",
     "digits",
+    "glue",
     "gsm8k",
     "numinamath",
     "pack",

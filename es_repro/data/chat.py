@@ -3,13 +3,16 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
+
+from es_repro.hub import find_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 __all__ = ["Chat", "load_tokenizer"]
+
+FILES = ("tokenizer*", "vocab.json", "merges.txt", "*.jinja", "config.json", "*tokens*.json")
 
 # A solution that no template alters, to see what stands behind one.
 PROBE = "0"
@@ -19,19 +22,17 @@ def load_tokenizer(place: str) -> "PreTrainedTokenizerBase":
     """The tokenizer in a folder, or of a name on the hub.
 
     Raises:
+        FileNotFoundError: it is neither, or cannot be had.
         ValueError: nothing there that transformers reads.
     """
     from transformers import AutoTokenizer  # here, for it takes seconds
 
-    path = Path(place).expanduser()
+    folder = find_folder("tokenizer", place, FILES)
     try:
-        found = AutoTokenizer.from_pretrained(str(path) if path.exists() else place)
+        found = AutoTokenizer.from_pretrained(str(folder))
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise ValueError(
-            f"tokenizer={place}: must be a folder or a name on the hub; "
-            f"it could not be read ({reason})"
-        ) from error
+        raise ValueError(f"tokenizer={place}: holds no tokenizer ({reason})") from error
     return cast("PreTrainedTokenizerBase", found)
 
 

@@ -9,6 +9,7 @@ from es_repro.data.chat import Chat, load_tokenizer
 from es_repro.data.conversations import Conversations, Draw, Pairs, conversations
 from es_repro.data.errors import DataDamaged, DataNotFound
 from es_repro.data.small_bpe import small_bpe
+from es_repro.hub import fetch
 from es_repro.selection.checks import as_choice, as_int, as_real
 
 __all__ = ["gsm8k", "numinamath"]
@@ -26,11 +27,11 @@ CALCULATOR = re.compile(r"<<[^>]*>>")  # GSM8K's annotations: 48/2 = <<48/2=24>>
 def numinamath(
     *,
     data_root: str | Path,
-    tokenizer: str,
-    cache: str | Path,
+    tokenizer: str | None,
+    cache_root: str | Path,
     download: Download = "auto",
     max_length: int = 1024,
-    subset: int | float | None = 30_000,
+    subset: int | float | None = None,
     subset_seed: int = 0,
     held: int = 500,
 ) -> Conversations:
@@ -40,7 +41,7 @@ def numinamath(
         data_root: holds `numinamath/` (or `numinamath/data/`) with parquet files of the columns
             problem and solution; else they come from the hub.
         tokenizer: a folder or a name on the hub.
-        cache: a folder for tokens.
+        cache_root: a folder for tokens.
         download: `never` looks under the data root only.
         max_length: tokens of a sample; longer ones are left out before the sample is drawn.
         subset: how many rows (int) or which share of all (float) to train on; None: all that fit.
@@ -53,25 +54,27 @@ def numinamath(
         ValueError: a value outside its range, or a tokenizer that cannot be used.
     """
     as_choice("download", download, Download)
+    if tokenizer is None:
+        raise ValueError("tokenizer=None: must be the model's own, a folder or a name on the hub")
     root = Path(data_root).expanduser()
     places = root / NUMINAMATH, root / NUMINAMATH / "data", root / NUMINAMATH_HUB / "data"
     files = next((found for place in places if (found := sorted(place.glob("train*.parquet")))), [])
     if not files:
         where = f"train*.parquet in {NUMINAMATH}/ or {NUMINAMATH}/data/"
-        _fetch(NUMINAMATH_HUB, "data/train-*.parquet", root / NUMINAMATH, root, download, where)
-        files = sorted((root / NUMINAMATH / "data").glob("train*.parquet"))
+        copy = _fetched(NUMINAMATH_HUB, "data/train-*.parquet", root, download, where)
+        files = sorted((copy / "data").glob("train*.parquet"))
     pairs = _read(files, "problem", "solution")
     count = _count(subset, len(pairs.problems))
     chat = Chat(load_tokenizer(tokenizer), tokenizer)
     draw = _draw(max_length, count, held, subset_seed)
-    return conversations(pairs, None, chat, draw, Path(cache))
+    return conversations(pairs, None, chat, draw, Path(cache_root))
 
 
 def gsm8k(
     *,
     data_root: str | Path,
     tokenizer: str | None,
-    cache: str | Path,
+    cache_root: str | Path,
     download: Download = "auto",
     split: SplitName = "test",
     vocab_size: int = 2048,
@@ -86,7 +89,7 @@ def gsm8k(
         data_root: holds `math/gsm8k_{train,test}.parquet` with the columns question and answer;
             else they come from the hub.
         tokenizer: a folder or a name on the hub; None: a small BPE made of the training problems.
-        cache: a folder for tokens and for that tokenizer.
+        cache_root: a folder for tokens and for that tokenizer.
         download: `never` looks under the data root only.
         split: evaluate on the test split or on a cut of the training one.
         vocab_size: tokens of that small BPE.
@@ -106,11 +109,11 @@ def gsm8k(
     train, test = (_gsm8k_split(root, name, download) for name in ("train", "test"))
     if tokenizer is None:
         texts = [*train.problems, *train.solutions]
-        chat = Chat(small_bpe(texts, vocab_size, Path(cache)), "small_bpe")
+        chat = Chat(small_bpe(texts, vocab_size, Path(cache_root)), "small_bpe")
     else:
         chat = Chat(load_tokenizer(tokenizer), tokenizer)
     draw = _draw(max_length, _count(subset, len(train.problems)), held, subset_seed)
-    return conversations(train, test if split == "test" else None, chat, draw, Path(cache))
+    return conversations(train, test if split == "test" else None, chat, draw, Path(cache_root))
 
 
 def _gsm8k_split(root: Path, name: str, download: Download) -> Pairs:
@@ -119,8 +122,8 @@ def _gsm8k_split(root: Path, name: str, download: Download) -> Pairs:
     path = next((place for place in places if place.is_file()), None)
     if path is None:
         where = "math/gsm8k_train.parquet and math/gsm8k_test.parquet"
-        _fetch(GSM8K_HUB, f"main/{hub.name}", root / "gsm8k", root, download, where)
-        path = hub
+        copy = _fetched(GSM8K_HUB, f"main/{hub.name}", root, download, where)
+        path = copy / "main" / hub.name
     found = _read([path], "question", "answer")
     return Pairs(found.origin, found.problems, [_boxed(x, path) for x in found.solutions])
 
@@ -159,21 +162,14 @@ def _read(paths: list[Path], problem: str, solution: str) -> Pairs:
     return Pairs(origin, problems, solutions)
 
 
-def _fetch(
-    repository: str, pattern: str, place: Path, root: Path, download: Download, where: str
-) -> None:
-    reason = "download=never"
+def _fetched(repository: str, pattern: str, root: Path, download: Download, where: str) -> Path:
     if download == "auto":
-        from huggingface_hub import snapshot_download  # here, for most runs download nothing
-
         try:
-            snapshot_download(
-                repository, repo_type="dataset", allow_patterns=pattern, local_dir=place
-            )
-        except Exception as error:  # noqa: BLE001 - the hub's client raises what its transport does
-            reason = f"the download failed: {str(error).strip().splitlines()[0]}"
-        else:
-            return
+            return fetch(repository, (pattern,), kind="dataset")
+        except OSError as error:
+            reason = f"the download failed: {error}"
+    else:
+        reason = "download=never"
     raise DataNotFound(
         f"{repository}: not found under DATA_ROOT={root}; set DATA_ROOT to a folder that holds "
         f"{where} ({reason})"

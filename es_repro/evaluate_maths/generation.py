@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from es_repro.data.chat import Chat
+from es_repro.hub import find_folder
+from es_repro.models.causal import FILES
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -106,8 +108,9 @@ class TransformersBackend:
         logging.disable_progress_bar()
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         dtype = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        folder = find_folder("model", model, FILES)
         try:
-            found = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+            found: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=dtype)
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ValueError(
@@ -177,7 +180,7 @@ class VllmBackend:
     name = "vllm"
 
     def __init__(self, model: str, chat: Chat, sampling: Sampling) -> None:
-        import vllm
+        import vllm  # type: ignore[import-not-found]  # optional
 
         self._vllm, self._chat, self._sampling = vllm, chat, sampling
         self._engine: Any = vllm.LLM(model=model, dtype="bfloat16")

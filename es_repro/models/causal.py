@@ -1,15 +1,22 @@
 """Causal language models of transformers, asked for token losses and never for all logits."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from es_repro.hub import find_folder
 from es_repro.selection.checks import as_int, require_bool
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
 __all__ = ["TokenLosses", "pretrained_causal", "small_qwen2"]
+
+FILES = ("*.json", "*.safetensors", "merges.txt", "*.jinja")  # of a repository, tokenizer included
 
 IGNORED = -100  # transformers' label of a token without loss
 
@@ -33,7 +40,7 @@ class TokenLosses(nn.Module):
         ValueError: less than one.
     """
 
-    def __init__(self, language_model: nn.Module, chunk_tokens: int = 1024) -> None:
+    def __init__(self, language_model: "PreTrainedModel", chunk_tokens: int = 1024) -> None:
         super().__init__()
         self.language_model = language_model
         self.chunk_tokens = as_int("chunk_tokens", chunk_tokens, minimum=1)
@@ -93,25 +100,25 @@ def pretrained_causal(
         vocab_size: tokens that the data's tokenizer knows.
 
     Raises:
-        ValueError: nothing there, another kind of model, or a tokenizer that does not fit it.
+        FileNotFoundError: nothing there, and nothing to be had.
+        ValueError: another kind of model, or a tokenizer that does not fit it.
     """
     require_bool("activation_checkpointing", activation_checkpointing)
     if not weights:
         raise ValueError(f"model.weights={weights}: must be a folder or a name on the hub")
     from transformers import AutoModelForCausalLM  # here, for it takes seconds
 
+    folder = find_folder("model.weights", weights, FILES)
     try:
-        language_model, report = AutoModelForCausalLM.from_pretrained(
-            str(Path(weights).expanduser()) if Path(weights).expanduser().exists() else weights,
-            dtype=torch.float32,
-            output_loading_info=True,
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            str(folder), dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ValueError(
-            f"model.weights={weights}: must be a causal language model, in a folder or on the hub; "
-            f"it could not be read ({reason})"
+            f"model.weights={weights}: must be a causal language model ({reason})"
         ) from error
+    language_model, report = loaded
     if missing := sorted(report["missing_keys"]):
         raise ValueError(f"model.weights={weights}: lacks {missing[0]} and {len(missing) - 1} more")
     rows = language_model.get_input_embeddings().num_embeddings
@@ -174,7 +181,9 @@ def small_qwen2(
     return _ready(Qwen2ForCausalLM(config), activation_checkpointing, chunk_tokens)
 
 
-def _ready(language_model: nn.Module, checkpointing: bool, chunk_tokens: int) -> TokenLosses:
+def _ready(
+    language_model: "PreTrainedModel", checkpointing: bool, chunk_tokens: int
+) -> TokenLosses:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # of writing and reading weights: a run has a bar of its own

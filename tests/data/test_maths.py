@@ -12,7 +12,7 @@ HERE = {"download": "never"}
 
 def made(root, **other):
     return gsm8k(
-        data_root=root, tokenizer=None, cache=root / "cache", vocab_size=280, **HERE, **other
+        data_root=root, tokenizer=None, cache_root=root / "cache", vocab_size=280, **HERE, **other
     )
 
 
@@ -41,7 +41,7 @@ def test_numinamath_wherever_it_lies(tmp_path, place):
     data = numinamath(
         data_root=tmp_path,
         tokenizer=str(tokenizer),
-        cache=tmp_path / "cache",
+        cache_root=tmp_path / "cache",
         subset=20,
         held=4,
         max_length=200,
@@ -54,7 +54,7 @@ def test_what_is_missing_or_broken_is_one_line(tmp_path):
     with pytest.raises(DataNotFound, match=r"openai/gsm8k: not found .* \(download=never\)$"):
         made(tmp_path)
     with pytest.raises(DataNotFound, match="AI-MO/NuminaMath-CoT: not found"):
-        numinamath(data_root=tmp_path, tokenizer="none", cache=tmp_path, **HERE)
+        numinamath(data_root=tmp_path, tokenizer="none", cache_root=tmp_path, **HERE)
     write_gsm8k(tmp_path)
     path = tmp_path / "math" / "gsm8k_train.parquet"
     pd.DataFrame({"problem": ["a"]}).to_parquet(path)
@@ -71,5 +71,5 @@ def test_values_out_of_range_are_named(tmp_path):
         made(tmp_path, subset=0)
     with pytest.raises(ValueError, match=r"^subset=1.5: must be in \(0, 1\]$"):
         made(tmp_path, subset=1.5)
-    with pytest.raises(ValueError, match=r"^tokenizer=.*nowhere: must be a folder or a name"):
-        gsm8k(data_root=tmp_path, tokenizer=str(tmp_path / "nowhere"), cache=tmp_path, **HERE)
+    with pytest.raises(FileNotFoundError, match=r"^tokenizer=.*nowhere: no such folder"):
+        gsm8k(data_root=tmp_path, tokenizer=str(tmp_path / "nowhere"), cache_root=tmp_path, **HERE)

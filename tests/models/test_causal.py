@@ -95,6 +95,8 @@ def test_weights_that_cannot_be_used_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ValueError, match=r"^model.weights=None: must be a folder or a name"):
         pretrained_causal(None, vocab_size=60)
+    with pytest.raises(FileNotFoundError, match=r"^model.weights=.*none: no such folder"):
+        pretrained_causal(str(tmp_path / "none"), vocab_size=60)
     with pytest.raises(ValueError, match=r"^model.weights=.*: must be a causal language model"):
         pretrained_causal(str(tmp_path), vocab_size=60)
     other = AlbertForMaskedLM(
