@@ -17,7 +17,7 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table2 table5 clean
+.PHONY: help setup demo test test-slow lint table2 table5 table9 clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -44,6 +44,17 @@ table5: setup ## Table 5: run what is missing, then build it (DATA_ROOT, PRESET)
 	status=0; $(RUN).train -m sweep=$(PREFIX)table5 $(ARGS) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)table5 || status=$$?; \
 	$(RUN).report tables table5 --preset $(PRESET) || status=$$?; exit $$status
+
+# What the models of Table 9 are asked: the demo's know nothing, and the small ones one set's worth.
+MATHS_demo := --sets math500 --limit 20 --max-new-tokens 128 --batch-size 20
+MATHS_small := --sets math500
+MATHS_paper := --sets math500 aime24 olympiadbench
+
+table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, build it (DATA_ROOT, PRESET)
+	status=0; $(RUN).train -m sweep=$(PREFIX)table9 $(ARGS) || status=$$?; \
+	$(RUN).evaluate_maths --experiment $(PREFIX)table9_qwen_sft $(MATHS_$(PRESET)) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)table9 || status=$$?; \
+	$(RUN).report tables table9 --preset $(PRESET) || status=$$?; exit $$status
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

@@ -7,7 +7,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from es_repro.data.conversations import Draw, Pairs, conversations
+from es_repro.data.conversations import conversations
+from es_repro.data.responses import Draw, Pairs
 from es_repro.engine import Engine
 from es_repro.models import small_qwen2
 from es_repro.selection import PlannedBatchSampler, constant, create

@@ -129,7 +129,11 @@ def test_weights_are_known_by_what_they_hold_not_by_where_they_lie(tmp_path):
 def test_table_9_follows_the_paper(compose_run):
     config = compose_run("experiment=table9_qwen_sft", "method=eswp")
 
-    assert (config.meta_batch_size, config.micro_batch_size, config.method.batch_ratio) == (32, 8, 0.25)
+    assert (config.meta_batch_size, config.micro_batch_size, config.method.batch_ratio) == (
+        32,
+        8,
+        0.25,
+    )
     assert (config.epochs, config.dataset.max_length, config.dataset.subset) == (10, 1024, 30_000)
     assert (config.optimizer.lr, config.schedule.warmup) == (1e-5, 0.1)
     assert (config.method.beta1, config.method.beta2, config.method.prune_ratio) == (0.2, 0.8, 0.2)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from es_repro.data.chat import Chat, load_tokenizer
-from es_repro.data.conversations import Conversations, Draw, Pairs, conversations
+from es_repro.data.conversations import Conversations, conversations
 from es_repro.data.errors import DataDamaged, DataNotFound
+from es_repro.data.responses import Draw, Pairs
 from es_repro.data.small_bpe import small_bpe
 from es_repro.hub import fetch
 from es_repro.selection.checks import as_choice, as_int, as_real

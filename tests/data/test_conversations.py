@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from es_repro.data.chat import Chat
-from es_repro.data.conversations import IGNORED, Draw, Pairs, conversations, encode
+from es_repro.data.conversations import conversations
 from es_repro.data.errors import DataDamaged
+from es_repro.data.responses import IGNORED, Draw, Pairs, encode
 from es_repro.selection import PlannedBatchSampler, create
 from tests.data.problems import small_chat, sums
 
@@ -116,10 +117,20 @@ def test_tokens_are_made_once(chat, tmp_path, monkeypatch, caplog):
     def fail(*_):
         raise AssertionError("tokenised again")
 
-    monkeypatch.setattr("es_repro.data.conversations._tokenise", fail)
-    again = conversations(pairs(), None, chat, Draw(115, 5, 2), tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("es_repro.data.conversations.tokenise", fail)
+        again = conversations(pairs(), None, chat, Draw(115, 5, 2), tmp_path)
     assert again.fingerprint == first.fingerprint
     assert again.notes == first.notes
+    (kept,) = tmp_path.glob("tokens-*.pt")
+    content = bytearray(kept.read_bytes())
+    content[len(content) // 2] ^= 255
+    kept.write_bytes(content)
+    assert (
+        conversations(pairs(), None, chat, Draw(115, 5, 2), tmp_path).fingerprint
+        == first.fingerprint
+    )
+    assert "damaged; made again" in caplog.text
 
 
 def test_what_cannot_be_used_is_one_line(chat, tmp_path):
