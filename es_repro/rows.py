@@ -8,7 +8,7 @@ from torch import Tensor
 
 __all__ = [
     "Batch", "Inputs", "Tokens", "first_row", "length_order", "micro_batches", "row_shape",
-    "same_rows", "split_rows", "take_rows",
+    "rows_on", "same_rows", "split_rows", "take_rows",
 ]  # fmt: skip
 
 
@@ -129,6 +129,14 @@ def first_row(inputs: Inputs) -> Inputs:
         fields = {name: field[:1] for name, field in inputs.fields.items()}
         return Tokens(fields, inputs.lengths[:1], inputs.multiple)
     return inputs[:1]
+
+
+def rows_on(inputs: Inputs, device: torch.device) -> Inputs:
+    """The same rows on a device; themselves where they are there."""
+    if isinstance(inputs, Tokens):
+        fields = {name: field.to(device) for name, field in inputs.fields.items()}
+        return Tokens(fields, inputs.lengths, inputs.multiple, inputs.trims)
+    return inputs.to(device)
 
 
 def row_shape(inputs: Inputs) -> tuple[int, ...]:

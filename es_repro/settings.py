@@ -31,6 +31,7 @@ class Settings:
         log_every: steps between two looks at the device.
         checkpoint_every_seconds: of wall-clock.
         checkpoint_every_steps: beside that, after every so many steps; None: never.
+        table_sync: when ranks tell one another of their rows; see `exchange.Exchange`.
 
     Raises:
         ValueError: a value outside its range; the message names it.
@@ -52,6 +53,7 @@ class Settings:
     log_every: int = 50
     checkpoint_every_seconds: float = 60.0
     checkpoint_every_steps: int | None = None
+    table_sync: Literal["step", "epoch"] = "step"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "meta_batch_size", "eval_every", "log_every"):

@@ -106,11 +106,74 @@ def test_random_set_back_propagates_what_es_does(compose_run):
     assert config.method.prune_ratio == 0.75
 
 
+@pytest.mark.parametrize(
+    ("method", "betas", "selecting"),
+    [  # of 200 epochs; Table 6's rows, the common beta being our choice
+        ("nondif", (0.9, 0.9), range(200)),
+        ("nondif_anneal", (0.9, 0.9), range(10, 190)),
+        ("dif", (0.2, 0.9), range(200)),
+        ("loss_anneal", (0.0, 0.9), range(10, 190)),
+    ],
+)
+def test_ablations_differ_from_es_by_what_they_are_named_for(compose_run, method, betas, selecting):
+    config = compose_run("experiment=table2_cifar100_resnet50", f"method={method}")
+    selector = instantiate(config.method)(num_samples=100, num_epochs=config.epochs)
+
+    assert (selector.beta1, selector.beta2) == betas
+    assert selector.selecting_epochs == selecting
+    assert selector.batch_ratio == 0.5
+
+
 def test_sweeps_ask_for_every_method_and_control(compose_run):
-    rows = {x.stem for x in (CONF / "method").glob("*.yaml")}
+    others = {
+        "nondif", "nondif_anneal", "dif", "es_anneal_0.075", "es_anneal_0.1", "random",  # ablations
+        "orderdp",  # a rival since
+    }  # fmt: skip
+    rows = {x.stem for x in (CONF / "method").glob("*.yaml")} - others
     for sweep in ("table2", "demo/table2", "demo/digits"):
         config = compose_run(f"sweep={sweep}")
         assert set(config.hydra.sweeper.params.method.split(",")) == rows
+
+
+@pytest.mark.parametrize(
+    "sweep", ["table6", "table8", "fig5_right", "fig6", "fig7", "small/table8", "demo/fig5_left"]
+)
+def test_sweeps_of_ablations_name_experiments_and_methods_that_there_are(compose_run, sweep):
+    for form in {sweep, f"demo/{sweep.removeprefix('demo/').removeprefix('small/')}"}:
+        params = compose_run(f"sweep={form}").hydra.sweeper.params
+        assert set(str(params.experiment).split(",")) <= set(EXPERIMENTS)
+        methods = str(params.get("method", "es")).split(",")
+        assert all((CONF / "method" / f"{method}.yaml").is_file() for method in methods)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "override", "row"),
+    [
+        ("fig5_right_cifar100_resnet18_prune", "recipe.prune_ratio=0.4", "eswp_r0.4"),
+        ("demo/fig5_left_vitl_ratio", "recipe.batch_ratio=0.0625", "es_f0.0625"),
+        ("fig6_betas_cifar10_resnet18", "method.beta1=0.5", "es_b0.5_0.9"),
+        ("demo/fig7_betas_local_cifar100_resnet18", "method.beta2=0.95", "es_b0.2_0.95"),
+    ],
+)
+def test_points_of_a_figure_are_rows_with_the_rate_of_their_method(
+    compose_run, experiment, override, row
+):
+    config = compose_run(f"experiment={experiment}", override)
+    assert config.row == row
+    assert config.optimizer.lr == 0.05
+
+
+@pytest.mark.parametrize(
+    ("prefix", "windows"),
+    [("", [0, 10, 15, 20]), ("demo/", [0, 2, 3, 4]), ("small/", [0, 2, 3, 4])],
+)
+def test_the_annealing_ratios_of_table_8_are_different_runs(compose_run, prefix, windows):
+    found = []
+    for method in ("dif", "es", "es_anneal_0.075", "es_anneal_0.1"):
+        config = compose_run(f"experiment={prefix}table8_cifar100_resnet18", f"method={method}")
+        selector = instantiate(config.method)(num_samples=9, num_epochs=config.epochs)
+        found.append(selector.selecting_epochs.start)
+    assert found == windows
 
 
 def test_weights_are_known_by_what_they_hold_not_by_where_they_lie(tmp_path):

@@ -4,16 +4,18 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from scipy.stats import rankdata, spearmanr
 
-from es_repro.counters import Picks, midranks
+from es_repro.counters import Cost, Picks, midranks
+from es_repro.ranks import Ranks
 
 
 def picks(lengths=None, n=50):
     loader = SimpleNamespace(labels=None, num_samples=n)
     if lengths is not None:
         loader.lengths = lengths
-    return Picks(loader, torch.device("cpu"))
+    return Picks(loader, Ranks(Fabric(accelerator="cpu", devices=1)))
 
 
 def test_midranks_are_scipy_s():
@@ -45,3 +47,9 @@ def test_where_all_are_picked_or_no_lengths_known_there_is_none():
     plain = picks()
     plain.add(torch.arange(10))
     assert "selection/length_correlation" not in plain.epoch_summary()
+
+
+def test_passes_of_a_rank_are_those_of_the_run():
+    ranks = Ranks(Fabric(accelerator="cpu", devices=1))
+    cost = Cost(3, 2, 8, 5, 100, 60, 7)
+    assert cost.over(ranks) == cost

@@ -67,9 +67,18 @@ class TokenLosses(nn.Module):
         ]
         return torch.cat(pieces).view(wanted.shape)
 
-    def save_pretrained(self, folder: Path) -> None:
-        """Write the language model as transformers reads it: config.json and safetensors."""
-        self.language_model.save_pretrained(folder)
+    def save_pretrained(self, folder: Path, state_dict: dict[str, Tensor] | None = None) -> None:
+        """Write the language model as transformers reads it: config.json and safetensors.
+
+        Args:
+            folder: it is there.
+            state_dict: of this module, in place of its own.
+        """
+        own = {}
+        if state_dict is not None:
+            prefix = "language_model."
+            own["state_dict"] = {k.removeprefix(prefix): v for k, v in state_dict.items()}
+        self.language_model.save_pretrained(folder, **own)
 
     def _losses(self, states: Tensor, answers: Tensor) -> Tensor:
         if not torch.is_grad_enabled():

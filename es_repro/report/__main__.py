@@ -18,14 +18,14 @@ import pandas as pd
 from rich.console import Console
 
 from es_repro.report import ReportError
+from es_repro.report.catalogue import TABLES, make_sheet
 from es_repro.report.cells import resolve
 from es_repro.report.document import document, listing, provenance
 from es_repro.report.folders import MEMBERS, read_members, read_runs
 from es_repro.report.pack import joined, packed
-from es_repro.report.paper import paper_table
 from es_repro.report.render import to_csv, to_latex
 from es_repro.report.runs import Member, Run, tidy
-from es_repro.report.tables import PRESETS, TABLES, Preset, TableSpec, build, experiments
+from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.terminal import show
 from es_repro.report.wandb_runs import read_wandb
 
@@ -99,31 +99,32 @@ def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _tables(options: argparse.Namespace) -> None:
     specs = [_spec(name) for name in options.names]
-    runs = _read(options)
+    needed = not specs or any(spec.settings for spec in specs)
+    runs = _read(options) if needed else tidy([], {})
     if not specs:
         specs = [spec for spec in TABLES.values() if _asked(spec, _preset(spec, options), runs)]
         if not specs:
             raise ReportError(f"no runs of any table found for --preset {options.preset}")
     for spec in specs:
-        if not _asked(spec, _preset(spec, options), runs):
+        if spec.settings and not _asked(spec, _preset(spec, options), runs):
             raise ReportError(_nothing(spec, options, runs))
     options.results.mkdir(parents=True, exist_ok=True)
-    runs.to_parquet(options.results / "runs.parquet", index=False)
+    if needed:
+        runs.to_parquet(options.results / "runs.parquet", index=False)
     for spec in specs:
         _write_table(spec, runs, options)
 
 
 def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespace) -> None:
     preset = _preset(spec, options)
-    paper = None if spec.paper is None else paper_table(spec.paper)
-    table = build(spec, runs, paper, preset)
+    sheet = make_sheet(spec, runs, preset)
     kept, listed = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
     title = spec.title if len(spec.presets) == 1 else f"{spec.title} ({preset} preset)"
     commands = _commands(spec, options)
     texts = {
-        "md": document(title, table, kept, listed, commands),
-        "tex": to_latex(table, spec.name),
-        "csv": to_csv(table),
+        "md": document(title, sheet, kept, listed, commands),
+        "tex": to_latex(sheet, spec.name),
+        "csv": to_csv(sheet),
     }
     folder = options.results / "tables"
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +134,7 @@ def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespac
     if sys.stdout.isatty():
         used = kept[kept["state"] == "finished"]
         left_out = [f"not in the table: {line}" for line in listing(listed)]
-        show(title, table, [*left_out, *provenance(used, commands)], Console())
+        show(title, sheet, [*left_out, *provenance(used, commands)], Console())
     else:
         print(texts["md"])
     print(f"written: {folder / name}.md, .tex, .csv", file=sys.stderr)
@@ -171,7 +172,7 @@ def _commands(spec: TableSpec, options: argparse.Namespace) -> list[str]:
     words = ["python", "-m", "es_repro.report", "tables", spec.name]
     words += ["--preset", options.preset] if len(spec.presets) > 1 else []
     for flag, place in (("--runs", options.runs), ("--wandb", options.wandb)):
-        if place is not None:
+        if place is not None and spec.settings:
             words += [flag, "PLACE" if Path(place).is_absolute() else str(place)]
     return [f"{spec.make} {choice}".strip(), shlex.join(words)]
 

@@ -14,6 +14,7 @@ import yaml
 
 from es_repro.lease import is_held
 from es_repro.report import ReportError
+from es_repro.report.evaluations import evaluation_files, read_evaluations
 from es_repro.report.runs import Member, Run, State
 
 __all__ = ["MEMBERS", "read_history", "read_members", "read_run", "read_runs"]
@@ -72,6 +73,8 @@ def read_run(folder: Path) -> Run:
     done = None
     if "epoch" in history and history["kind"].eq("epoch").any():
         done = int(history.loc[history["kind"] == "epoch", "epoch"].max()) + 1
+    if any(evaluation_files(folder)):
+        summary |= read_evaluations(folder, read_history(folder))
     return Run(
         state=state, error=error, epochs_done=done, config=config, summary=summary,
         environment=environment, paired=paired,

@@ -36,9 +36,10 @@ _ENVIRONMENT: dict[str, Kind] = {
     "python": "string", "es_repro": "string", "commit": "string", "dirty": "boolean",
 }  # fmt: skip
 _SUMMARY: dict[str, Kind] = {
-    "test/accuracy": "Float64", "validation/accuracy": "Float64", "cost/optimizer_steps": "Float64",
-    "cost/bp_samples": "Float64", "cost/forward_samples": "Float64", "cost/flops": "Float64",
-    "time/train_seconds": "Float64", "time/contended": "boolean",
+    "headline": "string", "test/accuracy": "Float64", "validation/accuracy": "Float64",
+    "cost/optimizer_steps": "Float64", "cost/bp_samples": "Float64",
+    "cost/forward_samples": "Float64", "cost/flops": "Float64", "time/train_seconds": "Float64",
+    "time/contended": "boolean",
 }  # fmt: skip
 _PAIRED: dict[str, Kind] = {
     "time_saved": "Float64", "low": "Float64", "high": "Float64", "pairs": "Float64",

@@ -5,13 +5,12 @@ import subprocess
 import pandas as pd
 import pytest
 
+from es_repro.report.catalogue import TABLES, make_sheet
 from es_repro.report.cells import resolve
 from es_repro.report.document import document
 from es_repro.report.folders import read_members, read_runs
-from es_repro.report.paper import paper_table
-from es_repro.report.render import legend, to_csv, to_latex, to_markdown
+from es_repro.report.render import to_csv, to_latex, to_markdown
 from es_repro.report.runs import tidy
-from es_repro.report.tables import TABLES, table2
 
 TEN = "demo/table2_cifar10_resnet18"
 
@@ -22,7 +21,7 @@ def frame(root):
 
 
 def table(root, preset="demo"):
-    return table2(frame(root), paper_table(2), preset)
+    return make_sheet(TABLES["table2"], frame(root), preset)
 
 
 def cells(markdown, setting, method):
@@ -64,7 +63,7 @@ def test_a_delta_is_a_number_under_the_papers_recipe(root):
 
 
 def test_the_legend_explains_what_occurs_and_only_that(sweep, root):
-    whole = " ".join(legend(table(sweep)))
+    whole = " ".join(table(sweep).legend)
     for mark in ("†", "contended", "other clock", "other recipe", "(1-0.31)/(1-0.11)"):
         assert mark in whole
     assert "‡" not in whole
