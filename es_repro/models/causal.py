@@ -74,11 +74,9 @@ class TokenLosses(nn.Module):
             folder: it is there.
             state_dict: of this module, in place of its own.
         """
-        own = {}
-        if state_dict is not None:
-            prefix = "language_model."
-            own["state_dict"] = {k.removeprefix(prefix): v for k, v in state_dict.items()}
-        self.language_model.save_pretrained(folder, **own)
+        prefix = "language_model."
+        mine = state_dict and {k.removeprefix(prefix): v for k, v in state_dict.items()}
+        self.language_model.save_pretrained(folder, state_dict=mine)
 
     def _losses(self, states: Tensor, answers: Tensor) -> Tensor:
         if not torch.is_grad_enabled():
