@@ -102,7 +102,7 @@ class TransformersBackend:
     name = "transformers"
 
     def __init__(self, model: str, chat: Chat, sampling: Sampling) -> None:
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoModelForCausalLM, GenerationConfig
         from transformers.utils import logging
 
         logging.disable_progress_bar()
@@ -125,6 +125,14 @@ class TransformersBackend:
             )
         self._chat, self._sampling = chat, sampling
         self._context = getattr(found.config, "max_position_embeddings", None)
+        own = found.generation_config.eos_token_id if found.generation_config else None
+        listed = own if isinstance(own, list) else [own]
+        # Tokens that end an answer: of the template, and of the model itself.
+        self._ends = {chat.end_id, *(int(token) for token in listed if token is not None)}
+        # Nothing else of what the model's authors recommend: it may penalise repetition.
+        self._model.generation_config = GenerationConfig(
+            eos_token_id=sorted(self._ends), pad_token_id=chat.pad_id, do_sample=False
+        )
 
     def answer(self, prompts: Sequence[str], seeds: Sequence[int]) -> list[Answer]:
         from transformers import LogitsProcessorList, TopPLogitsWarper
@@ -146,10 +154,7 @@ class TransformersBackend:
                 input_ids=ids,
                 attention_mask=mask,
                 logits_processor=rules,
-                do_sample=False,  # the rules have drawn
                 max_new_tokens=most,
-                eos_token_id=sorted(self._ends()),
-                pad_token_id=self._chat.pad_id,
             )
         return [self._read(row) for row in found[:, ids.shape[1] :].tolist()]
 
@@ -160,15 +165,8 @@ class TransformersBackend:
         seen = [[0] * (longest - len(x)) + [1] * len(x) for x in prompts]
         return torch.tensor(rows, device=self._device), torch.tensor(seen, device=self._device)
 
-    def _ends(self) -> set[int]:
-        """Tokens that end an answer: of the template, and of the model itself."""
-        own = self._model.generation_config.eos_token_id if self._model.generation_config else None
-        listed = own if isinstance(own, list) else [own]
-        return {self._chat.end_id, *(int(token) for token in listed if token is not None)}
-
     def _read(self, tokens: list[int]) -> Answer:
-        ends = self._ends()
-        length = next((at for at, token in enumerate(tokens) if token in ends), None)
+        length = next((at for at, token in enumerate(tokens) if token in self._ends), None)
         kept = tokens[:length]
         text = self._chat.tokenizer.decode(kept, skip_special_tokens=True)
         return Answer(str(text), len(kept), finished=length is not None)

@@ -1,6 +1,7 @@
 """Whole evaluations of a random model: seeds, resume, errors."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -97,6 +98,20 @@ def test_an_answer_depends_on_its_seed_not_on_its_neighbours(model):
     )
 
 
+def test_what_the_model_s_authors_recommend_is_not_followed(model, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(model, copy)
+    path = copy / "generation_config.json"
+    advice = {"repetition_penalty": 5.0, "do_sample": True, "top_k": 1, "temperature": 0.1}
+    path.write_text(json.dumps(json.loads(path.read_text()) | advice))
+    answers = []
+    for folder in (model, str(copy)):
+        chat = Chat(load_tokenizer(folder), folder)
+        backend = TransformersBackend(folder, chat, Sampling(max_new_tokens=20))
+        answers.append(backend.answer([chat.prompt("What is 1 + 1?")], [3]))
+    assert answers[0] == answers[1]
+
+
 def test_no_temperature_takes_the_likeliest_token(model):
     chat = Chat(load_tokenizer(model), model)
     cold = TransformersBackend(model, chat, Sampling(temperature=0.0, max_new_tokens=4))
@@ -143,8 +158,6 @@ def command(monkeypatch, capsys, *arguments):
 def test_the_command_line_evaluates_the_exports_of_an_experiment(
     model, tmp_path, monkeypatch, capsys
 ):
-    import shutil
-
     runs = tmp_path / "runs"
     data = write_problems(tmp_path / "math", math500=ROWS)
     for step in (10, 2):
