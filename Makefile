@@ -18,7 +18,7 @@ RUN := $(BIN)/python -m es_repro
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
 .PHONY: help setup demo test test-slow lint pretrained \
-	table1 table2 table5 table6 table7 table8 bench clean
+	table1 table2 table5 table6 table7 table8 table9 bench clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -68,6 +68,17 @@ table7: setup ## Table 7: pruning strategies on GLUE
 
 table8: setup ## Table 8: the annealing ratio
 	$(call sweeps,table8,table8)
+
+# What the models of Table 9 are asked: the demo's know nothing, and the small ones one set's worth.
+MATHS_demo := --sets math500 --limit 20 --max-new-tokens 128 --batch-size 20
+MATHS_small := --sets math500
+MATHS_paper := --sets math500 aime24 olympiadbench
+
+table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, build it (DATA_ROOT, PRESET)
+	status=0; $(RUN).train -m sweep=$(PREFIX)table9 $(ARGS) || status=$$?; \
+	$(RUN).evaluate_maths --experiment $(PREFIX)table9_qwen_sft $(MATHS_$(PRESET)) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)table9 || status=$$?; \
+	$(RUN).report tables table9 --preset $(PRESET) || status=$$?; exit $$status
 
 bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
 	$(RUN).bench $(ARGS)

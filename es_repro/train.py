@@ -9,16 +9,16 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from es_repro.build import build_engine, build_selector, load_data, run_epochs
+from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
 from es_repro.bystander import Bystander
 from es_repro.checkpoint import Checkpoints
 from es_repro.compiling import resolve_compile
@@ -68,6 +68,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     Returns:
         The summary, with `run` (its hash) and `kept` (whether it was there already).
     """
+    config = cast(DictConfig, OmegaConf.merge(config, run_steps(config)))
     device = resolve_device(config.run.device)
     precision = resolve_precision(config.precision, device)
     compiled = resolve_compile(config.compile, device)
@@ -100,6 +101,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     label = f"{config.row} seed {config.seed}"
     bar = RunBar(label, enabled=not in_sweep and ranks.main)
     about = environment(device, precision, compiled, ranks.world_size)
+    about |= {"data_notes": getattr(data, "notes", {})}
     keep, tracker = config.run.keep_checkpoints, instantiate(config.tracker)
     written = Record(folder, resolved, about, labels, tracker, keep) if ranks.main else Bystander()
     with StopSignals() as signals, written as record, bar, noticing():

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra.utils import instantiate
 
-from es_repro.build import run_epochs
+from es_repro.build import run_epochs, run_steps, told
 from es_repro.config import config_folder, weights_fingerprint
 from es_repro.selection import create
 
@@ -14,6 +15,12 @@ EXPERIMENTS = sorted(
     str(x.relative_to(CONF / "experiment").with_suffix(""))
     for x in CONF.glob("experiment/**/*.yaml")
 )
+FACTS = {
+    "num_classes": 10, "in_channels": 3, "image_size": 32, "vocab_size": 300, "max_length": 64,
+    "pad_token_id": 0, "eos_token_id": 2,
+}  # fmt: skip
+# Weights of these come from the hub; tests/models/test_causal.py reads a small one from a folder.
+FETCHED = ("qwen25_math_15b", "qwen25_05b")
 GROUPS = ("method", "model", "dataset", "optimizer", "schedule", "task", "tracker")
 OPTIONS = [(group, x.stem) for group in GROUPS for x in sorted((CONF / group).glob("*.yaml"))]
 
@@ -26,11 +33,16 @@ def test_every_option_of_every_group_builds(compose_run, group, option):
     if group == "method":
         assert built(num_samples=100, num_epochs=20).num_samples == 100
         assert config.row == option
+    elif group == "model" and option in FETCHED:
+        assert set(told(built, FACTS, group)) == {"vocab_size"}
     elif group == "model":
-        net = built(num_classes=10, in_channels=3, image_size=32)
+        with torch.device("meta"):  # a ViT-L takes seconds and a gigabyte
+            net = built(**told(built, FACTS, group))
         assert sum(p.numel() for p in net.parameters()) > 0
     elif group == "task":
-        assert built(num_classes=10).headline == "accuracy"
+        task = built(**told(built, FACTS, group))
+        assert task.headline in task.metrics()
+        assert task.larger_is_better is (task.headline != "loss")
     else:
         assert callable(built) or group == "tracker"
 
@@ -175,3 +187,37 @@ def test_weights_are_known_by_what_they_hold_not_by_where_they_lie(tmp_path):
     assert weights_fingerprint(str(tmp_path)) != folder
     assert weights_fingerprint(None) is None
     assert weights_fingerprint("a-model-by-name") == "a-model-by-name"
+
+
+def test_table_9_follows_the_paper(compose_run):
+    config = compose_run("experiment=table9_qwen_sft", "method=eswp")
+
+    assert (config.meta_batch_size, config.micro_batch_size, config.method.batch_ratio) == (
+        32,
+        8,
+        0.25,
+    )
+    assert (config.epochs, config.dataset.max_length, config.dataset.subset) == (10, 1024, 30_000)
+    assert (config.optimizer.lr, config.schedule.warmup) == (1e-5, 0.1)
+    assert (config.method.beta1, config.method.beta2, config.method.prune_ratio) == (0.2, 0.8, 0.2)
+    assert (config.method.annealing_start, config.method.annealing_end) == (0, 0)
+    assert config.dataset.tokenizer == config.model.weights == "Qwen/Qwen2.5-Math-1.5B"
+    steps = {"max_steps": 4000, "schedule_steps": 9380, "keep_steps": [1000, 2000, 4000]}
+    assert run_steps(config) == steps
+    assert run_epochs(config) == 10
+
+
+@pytest.mark.parametrize("method", ["short_es", "short_eswp"])
+def test_a_short_control_by_steps_takes_as_many_as_cost_the_same(compose_run, method):
+    # A step costs (32 + 3 * 8) / (3 * 32) = 7/12 of the baseline's, whatever is pruned.
+    config = compose_run("experiment=table9_qwen_sft", f"method={method}")
+
+    assert run_epochs(config) == 10
+    assert run_steps(config) == {
+        "max_steps": 2333, "schedule_steps": 5472, "keep_steps": [583, 1167, 2333],
+    }  # fmt: skip
+
+
+def test_runs_by_epochs_have_no_steps(compose_run):
+    config = compose_run("method=short_es")
+    assert set(run_steps(config).values()) == {None}

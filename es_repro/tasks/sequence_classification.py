@@ -50,6 +50,7 @@ class SequenceClassification:
         offered = [str(name) for name in self.metrics() if name != "loss"]
         require(headline in offered, "headline", headline, f"one of {', '.join(offered)}")
         self.headline = headline
+        self.larger_is_better = True
         self.signals = frozenset({"correct", "confidence"} if num_classes else ())
 
     def __call__(
