@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 __all__ = ["footnote", "headline"]
 
-_TITLE_WIDTH, _NOTE_WIDTH = 11.5, 17.5  # characters an inch, at their sizes
+_TITLE_WIDTH, _NOTE_WIDTH = 10.0, 17.0  # characters an inch, at their sizes
 
 
 def headline(figure: Figure, text: str) -> None:

@@ -69,7 +69,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         axes[-1].set_xticks(range(0, shown, 1 if shown <= 20 else 5))
     seeds = int(frame["seeds"].max())
     heading = frame["heading"].iloc[0]
-    headline(figure, f"Samples of each class that ESWP back-propagates in one epoch ({heading})")
+    headline(figure, f"Samples of each class that ESWP picks in one epoch ({heading})")
     figure.supylabel("samples back-propagated in the epoch", fontsize=9)
     spread = "mean over the seeds, whiskers from fewest to most" if seeds > 1 else "one seed"
     footnote(
@@ -92,7 +92,8 @@ def _panel(axis: Axes, lines: pd.DataFrame, classes: int, stage: str) -> None:
     highest = float(lines["high"].max())
     for _, line in lines.iterrows():
         axis.text(line["class"], line["high"] + 0.03 * highest, str(line["rank"]), ha="center",
-                  va="bottom", fontsize=7 if len(lines) > 20 else 8.5)  # fmt: skip
+                  va="bottom", fontsize=7 if len(lines) > 20 else 8.5,
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
     axis.axhline(lines["count"].mean(), color=MUTED, linestyle="--", linewidth=0.9)
     axis.set_ylim(0, 1.2 * highest)
     epoch, planned = int(lines["epoch"].iloc[0]), int(lines["epochs"].iloc[0])

@@ -10,7 +10,7 @@ from es_repro.report.style import look
 
 __all__ = ["draw", "frame"]
 
-ROWS = ("baseline", "es", "eswp")
+ROWS = ("baseline", "es", "eswp", "random_batch", "short_es")  # the last two: the controls of ES
 EXPERIMENTS = {
     "table2_cifar10_resnet18": "CIFAR-10, ResNet-18",
     "table2_cifar100_resnet18": "CIFAR-100, ResNet-18",
@@ -49,7 +49,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     footnote(
         figure,
         "line: mean over the seeds; band: worst to best seed. Scoring passes are not counted here: "
-        "ES and ESWP forward every planned sample besides.",
+        "ES and ESWP forward every planned sample besides. random_batch: b of B at random; short@ES: "
+        "the baseline over as many epochs as cost ES's FLOPs.",
     )
     return figure
 
@@ -64,7 +65,8 @@ def _panel(axis: Axes, lines: pd.DataFrame, unit: float) -> None:
         seeds = mine["seed"].nunique()
         name = f"{style.name} ({seeds} seed{'s' if seeds > 1 else ''})"
         x = points.index.to_numpy() / unit
-        axis.plot(x, points["mean"], color=style.colour, marker=style.marker, label=name)
+        axis.plot(x, points["mean"], color=style.colour, marker=style.marker, label=name,
+                  linestyle=style.line, markerfacecolor=style.face)  # fmt: skip
         axis.fill_between(x, points["min"], points["max"], color=style.colour, alpha=0.15,
                           linewidth=0)  # fmt: skip
     axis.set_xlim(left=0)

@@ -77,7 +77,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     footnote(
         figure,
         "made-up loss: exp(-t/60) (1 + 0.3 noise) + 0.02; the weights are the library's own "
-        "selector's; gain: |1 + β2 - 2 β1| / (1 + β2), how much of a loss that alternates is kept",
+        "selector's; gain: |1+β2-2β1|/(1+β2), how much of a loss that alternates is kept",
     )
     return figure
 
