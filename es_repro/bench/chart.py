@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from es_repro.report.style import PHASES, SHOWN, styled
+from es_repro.report.style import PHASES, look, styled
 
 __all__ = ["chart", "shares_of_epoch"]
 
@@ -110,7 +110,7 @@ def _legend(figure: Figure, rows: Sequence[Measured]) -> None:
 
 
 def _label(row: Measured) -> str:
-    name = str(SHOWN.get(row["method"], row["method"]))
+    name = look(str(row["method"])).name
     return name if row["batch_ratio"] == 1 else f"{name}, b/B = {row['batch_ratio']:.3g}"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from tabulate import tabulate
 
 from es_repro.bench.goals import goals
-from es_repro.report.style import SHOWN
+from es_repro.report.style import look
 
 __all__ = ["document"]
 
@@ -243,7 +243,7 @@ def _steps_share(row: Measured) -> float:
 
 
 def _name(row: Measured) -> str:
-    return str(SHOWN.get(row["method"], row["method"]))
+    return look(str(row["method"])).name
 
 
 def _ratio(row: Measured) -> str:

@@ -4,13 +4,20 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from es_repro.bench.rigs import known_methods
-from es_repro.report.style import COLOURS, MARKERS, SHOWN, save, styled
+from es_repro.report.style import look, save, styled
 
 
 def test_every_method_and_control_has_a_colour_a_marker_and_a_name():
-    names = {*known_methods(), "loss_anneal", "short_es", "short_eswp"}
-    assert COLOURS.keys() == MARKERS.keys() == SHOWN.keys() == names
-    assert len({(COLOURS[name], MARKERS[name]) for name in names}) == len(names)
+    names = [*known_methods(), "loss_anneal", "short_es", "short_eswp"]
+    looks = [look(name) for name in names]
+    assert len({(x.colour, x.marker, x.filled) for x in looks}) == len(names)
+    assert len({x.name for x in looks}) == len(names)
+
+
+def test_a_variant_looks_like_its_method():
+    variant = look("es_b0.5_0.9")
+    assert (variant.colour, variant.marker) == (look("es").colour, look("es").marker)
+    assert variant.name == "es_b0.5_0.9"
 
 
 def test_the_look_holds_inside_alone():
