@@ -18,7 +18,6 @@ from es_repro.data import Data, DataNotFound, ImageData, Images, cifar
 from es_repro.engine import Engine
 from es_repro.record import Record
 from es_repro.selection import require, stream
-from es_repro.selection.checks import one_of
 
 __all__ = [
     "EPOCHS", "Case", "DataChoice", "bare_engine", "compose_case", "described", "images",
@@ -70,10 +69,9 @@ def compose_case(case: Case) -> DictConfig:
     """The config of a run of this case.
 
     Raises:
-        ValueError: no such method, or a ratio outside (0, 1].
+        ValueError: a ratio outside (0, 1].
+        HydraException: no such method, model or key.
     """
-    methods = known_methods()
-    require(case.method in methods, "method", case.method, one_of(case.method, methods))
     require(0 < case.batch_ratio <= 1, "batch_ratio", case.batch_ratio, "in (0, 1]")
     name, *keys = re.split(r",(?![^\[]*\])", case.model)  # not at the commas of a list
     overrides = [
