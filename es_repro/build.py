@@ -21,7 +21,7 @@ from es_repro.ranks import Ranks, connect
 from es_repro.record import Record
 from es_repro.selection import PlannedBatchSampler, Selector, selector_class
 from es_repro.settings import Settings
-from es_repro.sharding import shard
+from es_repro.sharding import fit_to_shards, shard
 
 __all__ = ["build_engine", "build_selector", "load_data", "run_epochs", "run_steps"]
 
@@ -137,7 +137,7 @@ def build_engine(
         model, twin = model.to(device, memory_format=torch.channels_last), None
     make_optimizer = instantiate(config.optimizer)
     rates = {"lr": config.optimizer.lr, "weight_decay": config.optimizer.weight_decay}
-    groups = instantiate(config.parameter_groups)(model, **rates)
+    optimizer = make_optimizer(instantiate(config.parameter_groups)(model, **rates))
     exports = Exports(
         config.keep_steps or (),
         record=record,
@@ -161,7 +161,7 @@ def build_engine(
         task=make_task(**told(make_task, data.facts, "task")),
         selector=selector,
         loader=data.loader(sampler, seed=config.seed, device=device),
-        optimizer=make_optimizer(groups),
+        optimizer=optimizer if twin is None else fit_to_shards(optimizer),
         schedule=instantiate(config.schedule),
         record=record,
         settings=Settings(

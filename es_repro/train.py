@@ -182,6 +182,8 @@ def job(config: DictConfig) -> None:
     sweep = Path(HydraConfig.get().sweep.dir) if in_sweep and is_main() else None
     outcome = {"experiment": config.experiment, "row": config.row, "seed": config.seed}
     started = time.monotonic()
+    if errors and not is_alone():  # the ranks are out of step: they can run nothing more
+        return
     try:
         if sweep and config.fail_fast and any(x["status"] == "failed" for x in read_jobs(sweep)):
             outcome |= {"status": "skipped", "error": "an earlier run failed (fail_fast)"}
@@ -198,11 +200,9 @@ def job(config: DictConfig) -> None:
         else:
             outcome |= {"status": "failed"}
             errors.append(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one failed job must not end its sweep
         outcome |= {"status": "failed", "error": readable(error)}
-        if not is_alone():  # the ranks are out of step: nothing more can be run by them
-            raise
-        errors.append(error)  # one failed job must not end its sweep
+        errors.append(error)
     finally:
         outcome |= {"seconds": time.monotonic() - started}
         if sweep:
@@ -232,7 +232,7 @@ def main() -> None:
     code = 0
     try:
         job()
-        if errors and SweepProgress.open is None:
+        if errors and (SweepProgress.open is None or not is_alone()):
             raise errors[0]
     except Stopped as stopped:
         if is_main():
