@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 from es_repro.theory.check import Check
 from es_repro.theory.filtering import ascent, identity, transfer
-from es_repro.theory.weighted_flow import weighted_flow
+from es_repro.theory.weighted_flow import flows
 
 __all__ = ["Check", "checks"]
 
 
 def checks() -> Iterator[Check]:
     """Every check, in the order of the paper."""
-    yield from weighted_flow()
+    yield from flows()
     yield from identity()
     yield from transfer()
     yield from ascent()

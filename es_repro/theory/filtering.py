@@ -14,22 +14,24 @@ from es_repro.theory.check import FLOAT32, FLOAT64, Check
 __all__ = ["ascent", "continuous_gain", "discrete_gain", "identity", "transfer"]
 
 BETAS = ((0.2, 0.9), (0.2, 0.8), (0.5, 0.9), (0.8, 0.9), (0.0, 0.0), (0.9, 0.9), (0.7, 0.3))
+PERIODS = (2, 3, 5, 12, 60)  # of the waves, in visits
+_COMMON, _SETTLED = 60, 240  # a multiple of all of them; 0.9^240 is 1e-11
 
 
-def _visits(losses: Tensor, beta1: float, beta2: float) -> tuple[Tensor, Tensor]:
-    """Weights and scores of the library's selector after each step; losses [t, n] -> [t, n]."""
+def _visits(losses: Tensor, beta1: float, beta2: float) -> Tensor:
+    """Weights of the library's selector after each step; losses [t, n] -> [t, n]."""
     steps, samples = losses.shape
     selector = create(
         "es", samples, steps, beta1=beta1, beta2=beta2, batch_ratio=0.5,
         annealing_start=0, annealing_end=0,
     )  # fmt: skip
-    index, weights, scores = torch.arange(samples), [], []
+    index, weights = torch.arange(samples), []
     for step in range(steps):
         selector.plan_epoch(step)
         selector.select(index, losses[step])
-        weights.append(selector.state_dict()["tensors"]["weights"])
-        scores.append(selector.state_dict()["tensors"]["scores"])
-    return torch.stack(weights).double(), torch.stack(scores).double()
+        assert selector.weights is not None  # ES keeps them
+        weights.append(selector.weights.clone())
+    return torch.stack(weights).double()
 
 
 def _recursion(losses: Tensor, beta1: float, beta2: float, initial: float) -> tuple[Tensor, Tensor]:
@@ -66,7 +68,7 @@ def identity() -> Iterator[Check]:
     for beta1, beta2 in BETAS:
         sums, rest = _two_sums(losses, beta1, beta2, initial)
         exact, _ = _recursion(losses, beta1, beta2, initial)
-        found, _ = _visits(losses, beta1, beta2)
+        found = _visits(losses, beta1, beta2)
         worst = max(worst, _distance(exact, sums + rest))
         worst_library = max(worst_library, _distance(found, sums + rest))
     yield Check(
@@ -104,16 +106,15 @@ def discrete_gain(frequency: float, beta1: float, beta2: float) -> float:
     return abs(1 - beta1 + beta1 * (1 - beta2) / (z - beta2))
 
 
-def _response(period: int, beta1: float, beta2: float) -> float:
-    """Amplitude of the library's weights over that of a loss 1 + cos(2 pi t / period)."""
-    settle = 2 * period * (1 + int(400 / period))
-    frequency = 2 * torch.pi / period
-    time = torch.arange(1, settle + 4 * period + 1, dtype=torch.float64)
+def _response(beta1: float, beta2: float) -> Tensor:
+    """Amplitude of the library's weights over that of a loss 1 + cos(w t): [periods]."""
+    frequency = 2 * torch.pi / torch.tensor(PERIODS, dtype=torch.float64)
+    time = torch.arange(1, _SETTLED + _COMMON + 1, dtype=torch.float64)[:, None]
     losses = 1 + torch.cos(frequency * time)
-    weights, _ = _visits(losses[:, None], beta1, beta2)
-    kept, wave = weights[settle:, 0], torch.polar(torch.ones_like(time), -frequency * time)[settle:]
-    mean = kept.mean()
-    return float(((kept - mean) * wave).mean().abs() / ((losses[settle:] - 1) * wave).mean().abs())
+    kept = _visits(losses, beta1, beta2)[_SETTLED:]
+    wave = torch.polar(torch.ones_like(losses), -frequency * time)[_SETTLED:]
+    ours = ((kept - kept.mean(dim=0)) * wave).mean(dim=0).abs()
+    return ours / ((losses[_SETTLED:] - 1) * wave).mean(dim=0).abs()
 
 
 def transfer() -> Iterator[Check]:
@@ -129,20 +130,22 @@ def transfer() -> Iterator[Check]:
         max(map(max, gains.values())) <= 1 + FLOAT64
         and all(abs(g[-1] - abs(b[1] - b[0])) < 1e-3 for b, g in gains.items()),
     )  # fmt: skip
-    periods = (2, 3, 5, 12, 60)
+    responses = {b: _response(*b).tolist() for b in BETAS}
     errors = [
-        abs(_response(n, *b) - discrete_gain(2 * torch.pi / n, *b)) for b in BETAS for n in periods
+        abs(found - discrete_gain(2 * torch.pi / period, *b))
+        for b, row in responses.items()
+        for period, found in zip(PERIODS, row, strict=True)
     ]
     yield Check(
         source, "Eq. 3.1 as computed has the gain |1 - b1 + b1 (1-b2) / (e^(iw) - b2)|",
-        f"the library's selector under waves of {len(periods)} periods, {len(BETAS)} pairs: "
+        f"the library's selector under waves of {len(PERIODS)} periods, {len(BETAS)} pairs: "
         f"largest error {max(errors):.1e}", max(errors) < FLOAT32,
     )  # fmt: skip
     tops = {b: abs(1 + b[1] - 2 * b[0]) / (1 + b[1]) for b in BETAS}
-    worst = max(abs(_response(2, *b) - top) for b, top in tops.items())
+    worst = max(abs(responses[b][0] - top) for b, top in tops.items())
     yield Check(
         source, "at the highest frequency (period 2) it is |1 + b2 - 2 b1| / (1 + b2)",
-        "; ".join(f"{b}: {_response(2, *b):.3f}" for b in BETAS[:4]) + f"; error {worst:.1e}",
+        "; ".join(f"{b}: {responses[b][0]:.3f}" for b in BETAS[:4]) + f"; error {worst:.1e}",
         worst < FLOAT32,
     )  # fmt: skip
     low = max(
@@ -168,7 +171,7 @@ def ascent() -> Iterator[Check]:
     worst, worst_library = 0.0, 0.0
     for beta1, beta2 in BETAS:
         exact, scores = _recursion(losses, beta1, beta2, initial)
-        found, _ = _visits(losses, beta1, beta2)
+        found = _visits(losses, beta1, beta2)
         earlier = torch.cat([torch.full_like(losses[:1], initial), scores[:-1]])
         reference = (
             (1 - 2 * beta1 + beta1 * beta2) * losses + beta1 * (1 - beta2) * earlier

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from es_repro.theory.check import FLOAT64, Check
 
-__all__ = ["Flow", "flow", "margin", "weighted_flow"]
+__all__ = ["Flow", "flow", "flows", "margin"]
 
 Losses = Callable[[Tensor], Tensor]  # parameters [d] -> losses [n], convex, all 0 at one point
 
@@ -106,7 +106,7 @@ def _problems() -> Iterator[tuple[str, Losses, Tensor, Tensor, float]]:
     )  # fmt: skip
 
 
-def weighted_flow() -> Iterator[Check]:
+def flows() -> Iterator[Check]:
     """Prop. 2.1 and B.1 on three problems."""
     source = "Prop. 2.1, B.1"
     for name, losses, start, minimiser, step in _problems():

@@ -49,8 +49,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     footnote(
         figure,
         "line: mean over the seeds; band: worst to best seed. Scoring passes are not counted here: "
-        "ES and ESWP forward every planned sample besides. random_batch: b of B at random; "
-        "short@ES: the baseline over as many epochs as cost ES's FLOPs.",
+        "ES and ESWP forward every planned sample besides. Controls: random_batch picks b of B at "
+        "random; short@ES is the baseline over as many epochs as cost ES's FLOPs.",
     )
     return figure
 

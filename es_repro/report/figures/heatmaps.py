@@ -28,8 +28,8 @@ def grid(source: Source, figure: str, names: tuple[str, ...], make: str) -> pd.D
     """A line a cell: heading, beta1, beta2, mean, sd, seeds; values in percent."""
     runs = source.finished(names, _HEADLINE)
     source.require(runs, figure, "runs over a grid of betas", make)
-    betas = runs["settings"].map(_betas)
-    runs = runs.assign(beta1=betas.str[0], beta2=betas.str[1])
+    betas = [_betas(str(settings)) for settings in runs["settings"]]
+    runs = runs.assign(beta1=[pair[0] for pair in betas], beta2=[pair[1] for pair in betas])
     cells = runs.groupby(["experiment", "beta1", "beta2"])["value"].agg(["mean", "std", "count"])
     cells = cells.reset_index().rename(columns={"std": "sd", "count": "seeds"})
     stems = cells["experiment"].str.split("/").str[-1]
@@ -52,7 +52,8 @@ def draw(cells: pd.DataFrame, title: str) -> Figure:
     footnote(
         figure,
         "framed: the paper's defaults (0.2, 0.9); ★: best cell; •: β1 = β2, no differences; "
-        "β1 = 0: no history, so that β2 changes nothing",
+        "β1 = 0: no history, so that β2 changes nothing"
+        + ("" if seeds[-1] > 1 else "; with one seed a cell its spread is not known"),
     )
     return figure
 
