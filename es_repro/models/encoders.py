@@ -53,7 +53,7 @@ def encoder(
         if weights is None:
             model = _from_config(dict(config or {}), num_outputs)
         else:
-            folder = find_folder("model.weights", weights, WEIGHT_FILES)
+            folder = _find(weights)
             _check_vocabulary(weights, folder, vocabulary)
             model = _from_weights(weights, folder, num_outputs, num_layers)
     rows = model.get_input_embeddings().weight.shape[0]
@@ -65,6 +65,15 @@ def encoder(
     positions = getattr(model.config, "max_position_embeddings", max_length)
     require(max_length <= positions, "max_length", max_length, f"at most {positions} here")
     return model
+
+
+def _find(weights: str) -> Path:
+    try:
+        return find_folder("model.weights", weights, WEIGHT_FILES)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{error}; or model.weights=null to start from random ones"
+        ) from error
 
 
 def _from_config(config: dict[str, Any], num_outputs: int) -> Any:  # noqa: ANN401 - untyped there
