@@ -17,12 +17,13 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint pretrained \
-	table1 table2 table5 table6 table7 table8 table9 clean
+.PHONY: help setup demo test test-slow lint pretrained theory bench clean \
+	table1 table2 table5 table6 table7 table8 table9 \
+	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
+	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9 -]+):.*## /\1\t/' | expand -t 22
 
 setup: $(VENV)/.installed ## install into .venv what constraints.txt pins
 
@@ -44,6 +45,13 @@ define sweeps
 	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)$$sweep || status=$$?; done; \
 	$(RUN).report tables $(1) --preset $(PRESET) || status=$$?; exit $$status
+endef
+
+# $(call points,FIGURE,SWEEP...): the same for a figure, whose cost axis takes what clocks there are.
+define points
+	status=0; for sweep in $(2); do \
+	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; done; \
+	$(RUN).report figures $(1) --preset $(PRESET) || status=$$?; exit $$status
 endef
 
 demo: setup ## every method and control on the embedded digits, and their table
@@ -79,6 +87,24 @@ table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, b
 	$(RUN).evaluate_maths --experiment $(PREFIX)table9_qwen_sft $(MATHS_$(PRESET)) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)table9 || status=$$?; \
 	$(RUN).report tables table9 --preset $(PRESET) || status=$$?; exit $$status
+
+bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
+	$(RUN).bench $(ARGS)
+
+theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
+	$(RUN).theory
+
+fig1 fig2 fig8: setup ## figures that need no training: weights against losses, one epoch traced
+	$(RUN).report figures $@
+
+fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4) and 2
+	$(RUN).report figures $@ --preset $(PRESET)
+
+fig5: setup ## Figure 5: accuracy against time for b/B and pruning ratios
+	$(call points,fig5,fig5_left fig5_right)
+
+fig6 fig7: setup ## Figures 6 and 7: heat maps over the betas
+	$(call points,$@,$@)
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

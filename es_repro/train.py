@@ -5,7 +5,6 @@ python -m es_repro.train --help
 
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
@@ -36,6 +35,7 @@ from es_repro.engine import Stopped
 from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
 from es_repro.launch import is_alone, is_main
+from es_repro.lease import Lease
 from es_repro.machine import PeakMemory, Strangers, environment, resolve_device, resolve_precision
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
 from es_repro.ranks import Ranks, connect
@@ -160,10 +160,15 @@ def read_state(config: DictConfig, folder: Path, ranks: Ranks) -> dict[str, Any]
 
 
 def put_aside(folder: Path) -> None:
-    """Keep what a run that starts afresh had written, out of the report's sight."""
+    """Keep what a run that starts afresh had written, out of the report's sight.
+
+    Raises:
+        RunBusy: another job works on it.
+    """
     aside = folder.parent / "replaced" / f"{folder.name}-{time.time_ns()}"
     aside.parent.mkdir(exist_ok=True)
-    shutil.move(folder, aside)
+    with Lease(folder) as lease:  # never from under another job's feet
+        lease.move_folder(aside)
     log.warning("resume=never: the former run lies in %s", aside)
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from es_repro.hub import find_folder
 from es_repro.selection import require
+from es_repro.selection.checks import as_int
 from es_repro.tokenization import TOKENIZER_FILES, tokenizer_in, vocabulary_id
 
 __all__ = ["encoder"]
@@ -20,6 +21,7 @@ WEIGHT_FILES = ("config.json", "*.safetensors", *TOKENIZER_FILES)
 def encoder(
     weights: str | None = None,
     config: Mapping[str, Any] | None = None,
+    num_layers: int | None = None,
     *,
     num_outputs: int,
     vocab_size: int,
@@ -34,6 +36,7 @@ def encoder(
         weights: a folder of transformers, a package's name or a repository on the hub (see
             `hub`); None: random initialisation of what `config` says.
         config: transformers' config by key, `model_type` among them; used without weights alone.
+        num_layers: how many of the weights' layers to keep, from below; None: all.
         num_outputs: classes, or 1 for a number.
         vocab_size: of the data's tokenizer: ids are smaller.
         max_length: of the data: no sequence is longer.
@@ -44,16 +47,21 @@ def encoder(
         FileNotFoundError: the weights are neither here nor to be had.
         ValueError: weights or a config that are none, or that do not fit the tokenizer.
     """
+    if num_layers is not None:
+        as_int("num_layers", num_layers, minimum=1)
     with _quiet():
         if weights is None:
             model = _from_config(dict(config or {}), num_outputs)
         else:
             folder = find_folder("model.weights", weights, WEIGHT_FILES)
             _check_vocabulary(weights, folder, vocabulary)
-            model = _from_weights(weights, folder, num_outputs)
+            model = _from_weights(weights, folder, num_outputs, num_layers)
     rows = model.get_input_embeddings().weight.shape[0]
-    allowed = f"the model's own tokenizer: this one has {vocab_size} ids, the model embeds {rows}"
-    require(vocab_size <= rows, "dataset.tokenizer", "(as set)", allowed)
+    if vocab_size > rows:
+        raise ValueError(
+            f"dataset.tokenizer: has {vocab_size} ids, but the model embeds {rows}; take the "
+            "tokenizer that belongs to the model"
+        )
     positions = getattr(model.config, "max_position_embeddings", max_length)
     require(max_length <= positions, "max_length", max_length, f"at most {positions} here")
     return model
@@ -73,9 +81,10 @@ def _from_config(config: dict[str, Any], num_outputs: int) -> Any:  # noqa: ANN4
     )
 
 
-def _from_weights(name: str, folder: Path, num_outputs: int) -> Any:  # noqa: ANN401 - as above
+def _from_weights(name: str, folder: Path, num_outputs: int, num_layers: int | None) -> Any:  # noqa: ANN401 - as above
     from transformers import AutoModelForSequenceClassification  # as above
 
+    changes = {} if num_layers is None else {"num_hidden_layers": num_layers}
     try:
         return AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -84,6 +93,7 @@ def _from_weights(name: str, folder: Path, num_outputs: int) -> Any:  # noqa: AN
             dtype=torch.float32,
             ignore_mismatched_sizes=True,  # a classifier for another number of classes is redrawn
             local_files_only=True,
+            **changes,
         )
     except Exception as error:  # the package and safetensors raise many kinds
         reason = " ".join(str(error).split()) or type(error).__name__
