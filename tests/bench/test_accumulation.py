@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from tests.data.problems import write_gsm8k
 
 from es_repro.bench.accumulation import (
     PAPER_RATIO,
@@ -12,6 +11,7 @@ from es_repro.bench.accumulation import (
     table,
 )
 from es_repro.report.paper import paper_table
+from tests.data.problems import write_gsm8k
 
 EXPERIMENT = "demo/table9_qwen_sft"
 
