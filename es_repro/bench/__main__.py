@@ -23,6 +23,7 @@ examples:
   python -m es_repro.bench steps compile=true      both compiled, compilation left out
   python -m es_repro.bench steps --json - --chart bench.png
   python -m es_repro.bench planning --sizes 50000,1280000
+  python -m es_repro.bench accumulation            Table 9's time an update, by micro-batch
   python -m es_repro.bench pairs demo/table2       time saved by runs that shared the machine
 
 Leave the machine alone meanwhile: what others disturbed is marked as contended. Words with a `=`
@@ -77,6 +78,24 @@ def parser() -> argparse.ArgumentParser:
         "--every", action="store_true",
         help="also rows whose own clock compares: the table then holds both against each other",
     )  # fmt: skip
+    accumulation = commands.add_parser(
+        "accumulation",
+        help="updates of baseline, ES and ESWP by micro-batch: the low-memory claim of Table 9",
+    )
+    accumulation.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="of every run, such as subset=200"
+    )
+    accumulation.add_argument(
+        "--experiment", default="demo/table9_qwen_sft", help="whose model and data (%(default)s)"
+    )
+    accumulation.add_argument(
+        "--micro", type=_counts, default=[32, 16, 8, 4], metavar="N,...", help="(32,16,8,4)"
+    )
+    accumulation.add_argument("--pairs", type=_count, default=20, help="rounds (%(default)s)")
+    accumulation.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+    accumulation.add_argument("--threads", type=_count, help="torch threads (torch's default)")
+    accumulation.add_argument("--data-root", default=os.environ.get("DATA_ROOT", "data"))
+    accumulation.add_argument("--json", metavar="FILE", help="all results for machines")
     return top
 
 

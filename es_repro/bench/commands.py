@@ -11,6 +11,13 @@ from typing import Any
 
 import torch
 
+from es_repro.bench.accumulation import (
+    expected_ratio,
+    measure_accumulation,
+    sample_precision,
+    sizes,
+    table,
+)
 from es_repro.bench.drawing import measure_draws
 from es_repro.bench.loading import measure_loading
 from es_repro.bench.pairs import BUSY_CORES, measure_all
@@ -207,7 +214,39 @@ def _pairs(asked: argparse.Namespace) -> Iterator[str]:
     yield from lines or ["nothing to measure: no finished run has a contended clock"]
 
 
+def _accumulation(asked: argparse.Namespace) -> Iterator[str]:
+    if asked.threads is not None:
+        torch.set_num_threads(asked.threads)
+    device = resolve_device(asked.device)
+    place = [f"run.device={asked.device}", f"run.data_root={asked.data_root}", *asked.overrides]
+    precision = resolve_precision(sample_precision(asked.experiment, place), device)
+    overrides = [*place, f"precision={precision}"]
+    strangers = Strangers()
+    with RunBar("bench accumulation", enabled=True) as bar:
+        rows = measure_accumulation(
+            asked.experiment,
+            asked.micro,
+            pairs=asked.pairs,
+            device=device,
+            overrides=overrides,
+            show=bar.show,
+        )
+    cores = strangers.cores()
+    whole, trained, recomputed = sizes(asked.experiment, overrides)
+    expected = expected_ratio(whole, trained, recomputed=recomputed)
+    about = environment(device, precision, compiled=False) | {
+        "command": asked.line, "foreign_cores": cores, "contended": cores > BUSY_CORES,
+    }  # fmt: skip
+    if asked.json is not None:
+        found = {"rows": [asdict(row) for row in rows], "expected_ratio": expected}
+        write_json(Path(asked.json), {"made": about, "B": whole, "b": trained, **found})
+    busy = f"; contended: others kept {cores:.1f} cores busy" if cores > BUSY_CORES else ""
+    where = f"{about['device_name']}, {precision}{busy}"
+    yield f"{asked.experiment}: B = {whole}, b = {trained}, {where}"
+    yield table(rows, expected)
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
     "all": _everything, "steps": _steps, "planning": _planning, "draw": _draw, "loader": _loader,
-    "pairs": _pairs,
+    "pairs": _pairs, "accumulation": _accumulation,
 }  # fmt: skip

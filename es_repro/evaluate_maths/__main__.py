@@ -120,8 +120,7 @@ def _place(model: str | Path) -> Path:
 
 def _in_words(found: dict[str, Any]) -> str:
     parts = [
-        f"{name} {_percent(x)} of {x['problems']}"
-        + (f" ({x['samples']} samples)" if x["samples"] > 1 else "")
+        f"{name} {_percent(x)} ({x['right']} of {x['answers']} answers right)"
         for name, x in found["sets"].items()
     ]
     return "; ".join([*parts, f"mean {_percent(found['mean'])}"])
@@ -129,7 +128,7 @@ def _in_words(found: dict[str, Any]) -> str:
 
 def _percent(found: dict[str, Any]) -> str:
     error = found["standard_error"]
-    spread = "" if error is None else f" ± {100 * error:.1f}"
+    spread = f" ± {100 * error:.1f}" if error else ""  # none right or all: no scatter to go by
     return f"{100 * found['accuracy']:.1f}{spread}%"
 
 

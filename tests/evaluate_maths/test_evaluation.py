@@ -176,7 +176,7 @@ def test_the_command_line_evaluates_the_exports_of_an_experiment(
     assert names == ["step-2", "step-10"]
     results = json.loads((runs / "abc" / "evaluations" / "step-2" / "results.json").read_text())
     assert results["sets"]["math500"]["problems"] == 2
-    assert "0.0% of 2" in printed.replace(" ± 0.0", "")
+    assert "math500 0.0% (0 of 2 answers right); mean 0.0%" in printed
 
     code, _, said = command(monkeypatch, capsys, "--model", "a", "b", "--out", "x", *options)
     assert (code, said) == (1, "error: out=x: must be left out where there are several models\n")
