@@ -86,7 +86,8 @@ def load_config(folder: Path, data_root: str) -> DictConfig:
     config = OmegaConf.load(folder / "config.yaml")
     assert isinstance(config, DictConfig)
     config.precision = json.loads((folder / "environment.json").read_text())["precision"]
-    del config.dataset["fingerprint"]
+    for described in ("fingerprint", "note"):  # what the record says of the data, beside its config
+        config.dataset.pop(described, None)
     if "data_root" in config.dataset:
         config.dataset.data_root = data_root
     return config
