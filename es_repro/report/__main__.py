@@ -25,6 +25,7 @@ from es_repro.report.pack import joined, packed
 from es_repro.report.paper import paper_table
 from es_repro.report.render import to_csv, to_latex
 from es_repro.report.runs import Member, Run, tidy
+from es_repro.report.status import add_status
 from es_repro.report.tables import PRESETS, TABLES, Preset, TableSpec, build, experiments
 from es_repro.report.terminal import show
 from es_repro.report.wandb_runs import read_wandb
@@ -40,6 +41,7 @@ examples:
   python -m es_repro.report tables table2 --wandb runs    from W&B's offline files
   python -m es_repro.report tables table2 --wandb me/es_repro
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
+  python -m es_repro.report status table2                 done, running, stale, failed, missing
 
 Missing, failed and unfinished runs show as such in a table; they do not change the exit code.
 """
@@ -247,6 +249,7 @@ def _stem(spec: TableSpec, preset: Preset) -> str:
 _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (
     _add_tables,
     _add_pack,
+    add_status,
 )
 
 if __name__ == "__main__":
