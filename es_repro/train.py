@@ -209,7 +209,7 @@ def job(config: DictConfig) -> None:
         errors.append(error)
     finally:
         outcome |= {"seconds": time.monotonic() - started}
-        if sweep:
+        if sweep and "status" in outcome:  # else it was stopped, and has not ended
             append_line(sweep / JOBS, outcome)
         elif "value" in outcome and is_main():
             print(f"{job_line(outcome)}\n{config.run.root}/{outcome['run']}")
