@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from es_repro.files import append_line
 from es_repro.launch import is_main
 from es_repro.lease import is_held
+from es_repro.signals import SweepStop
 
 __all__ = ["JOBS", "RunBar", "SweepProgress", "job_line", "read_jobs"]
 
@@ -75,7 +76,7 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
 def job_line(job: dict[str, Any]) -> str:
     """One finished job as a line for people."""
     name = f"{job['experiment']} {job['row']} seed {job['seed']}"
-    if job["status"] in ("failed", "no data", "skipped"):
+    if job["status"] in ("failed", "no data", "skipped", "stopped"):
         return f"{name}: {job['status']}: {job['error']}"
     kept = " (done before)" if job["status"] == "kept" else f" in {job['seconds']:.0f} s"
     return f"{name}: {job['headline']} {job['value']:.4f}{kept}"
@@ -119,11 +120,13 @@ class SweepProgress(Callback):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sweep", daemon=True)
         self._thread.start()
+        self._signals = SweepStop(self.root)
         SweepProgress.open = self
 
     def close(self) -> list[dict[str, Any]]:
         """Stop watching and answer the jobs; `main` calls it however the sweep ended."""
         SweepProgress.open = None
+        self._signals.close()
         self._stop.set()
         self._thread.join()
         self._look()
