@@ -196,6 +196,9 @@ def job(config: DictConfig) -> None:
         status, headline = "kept" if summary["kept"] else "finished", summary["headline"]
         outcome |= {"status": status, "run": summary["run"]}
         outcome |= {"headline": headline, "value": summary[headline]}
+    except (Stopped, KeyboardInterrupt):
+        outcome |= {"status": "stopped", "error": "the same command goes on"}
+        raise
     except DataNotFound as error:
         outcome |= {"status": "no data", "error": readable(error)}
         if in_sweep and config.missing_data == "skip":
@@ -251,7 +254,8 @@ def main() -> None:
         if speaks(line := readable(error)):
             print(f"error: {line}", file=sys.stderr)
         code = 1
-    code = code or min(close_sweep(), 1)
+    failed = close_sweep()  # however it ended: the display goes, what the jobs said stays
+    code = code or min(failed, 1)
     if code and not is_alone():
         # Leaving in order would wait for peers that may be gone.
         sys.stdout.flush()
