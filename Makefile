@@ -21,7 +21,7 @@ PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
 help: ## list the targets
-	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
+	@echo "make TARGET [PRESET=demo|small|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9 -]+):.*## /\1\t/' | expand -t 22
 
 setup: $(VENV)/.installed ## install into .venv what constraints.txt pins

@@ -171,7 +171,7 @@ def test_figure_4_shows_the_paper_beside_its_own_recipe_alone():
     words = texts(figure)
     assert "ES (1 seed)" in words
     assert "ESWP, the paper" in words
-    assert "4,000 steps" in words
+    assert "4K" in words
 
 
 # ---------------------------------------------------------------- the command and the style

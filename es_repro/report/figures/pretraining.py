@@ -76,7 +76,8 @@ def _line(axis: Axes, mine: pd.DataFrame, x: str, scale: float, row: str) -> Non
         brackets.append(f"{mine['tuned'].iloc[0]:.1f}")
     brackets.append(f"paper {mine['reported'].iloc[0]:.1f}")
     axis.plot(scale * points["x"], points["mean"], color=style.colour, linestyle=style.line,
-              marker=style.marker, label=f"{style.name} [{'; '.join(brackets)}]")  # fmt: skip
+              marker=style.marker, markevery=max(1, len(points) // 10),
+              label=f"{style.name} [{'; '.join(brackets)}]")  # fmt: skip
     axis.fill_between(scale * points["x"], points["low"], points["high"], color=style.colour,
                       alpha=0.15, linewidth=0)  # fmt: skip
 
