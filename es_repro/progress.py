@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from es_repro.files import append_line
+from es_repro.launch import is_main
 from es_repro.lease import is_held
 
 __all__ = ["JOBS", "RunBar", "SweepProgress", "job_line", "read_jobs"]
@@ -103,6 +104,8 @@ class SweepProgress(Callback):
         return {}
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        if not is_main():
+            return
         self.root, self.folder = Path(config.run.root), Path(config.hydra.sweep.dir)
         self.folder.mkdir(parents=True, exist_ok=True)
         append_line(self.root / "sweeps" / "log.jsonl", {"sweep": self.folder.name})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from es_repro.lease import Lease, RunBusy
 from es_repro.train import train
 
 METHODS = (
@@ -77,6 +78,16 @@ def test_resume_never_keeps_the_former_record_aside(quick, tmp_path):
     assert (aside / "done").exists()
 
 
+def test_resume_never_leaves_a_run_alone_that_another_job_works_on(quick, tmp_path):
+    first = train(quick())
+    folder = tmp_path / "runs" / first["run"]
+    with Lease(folder), pytest.raises(RunBusy, match="being worked on by process"):
+        train(quick("resume=never"))
+
+    assert (folder / "done").exists()
+    assert not list((tmp_path / "runs" / "replaced").iterdir())
+
+
 def test_what_does_not_change_the_result_does_not_change_the_hash(quick):
     first = train(quick())
 
@@ -119,7 +130,7 @@ def test_the_command_line_prints_the_result_and_where_it_lies(cli, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("method=evolved", "method=evolved: must be one of baseline, es, eswp"),
+        ("method=evolved", "method=evolved: must be one of baseline, dif, es"),
         ("model=resnet9", "model=resnet9: must be one of"),
         ("method.beta3=1", "method.beta3: no such key"),
         ("epoch=3", "epoch: no such key"),
@@ -213,4 +224,4 @@ def test_help_teaches(cli):
 
     assert code == 0
     assert "python -m es_repro.train method=eswp seed=1" in out
-    assert "method: baseline, es, eswp" in out
+    assert "method: baseline, dif, es" in out

@@ -29,6 +29,7 @@ from es_repro.report.pack import joined, packed
 from es_repro.report.render import to_csv, to_latex
 from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
+from es_repro.report.style import save
 from es_repro.report.terminal import show
 from es_repro.report.wandb_runs import read_wandb
 
@@ -220,11 +221,8 @@ def _write_figure(spec: FigureSpec, options: argparse.Namespace) -> None:
     figure = drawn(spec, Source(runs, root, options.preset))
     plain = not spec.needs_runs or options.preset == "paper"
     stem = options.results / "figures" / (spec.name if plain else f"{spec.name}_{options.preset}")
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    # Without a date and a version in them, the same records give the same files.
-    figure.savefig(f"{stem}.png", dpi=200, metadata={"Software": None})
-    figure.savefig(f"{stem}.pdf", metadata={"CreationDate": None, "Producer": None})
-    print(f"written: {stem}.png, .pdf")
+    written = save(figure, stem.with_name(f"{stem.name}.png"))
+    print(f"written: {written[0]}, .pdf")
 
 
 # ---------------------------------------------------------------- pack

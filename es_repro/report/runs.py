@@ -21,7 +21,7 @@ Kind = Literal["string", "Float64", "boolean"]
 # differ here alone are the same configuration.
 _NOT_OF_THE_RESULT = re.compile(
     r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment)(\.|$)"
-    r"|dataset\.(data_root|download|note)$"
+    r"|dataset\.(data_root|cache_root|tokenizer|download|note)$"
 )
 
 _CONFIG: dict[str, Kind] = {

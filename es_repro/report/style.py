@@ -1,17 +1,26 @@
-"""One colour, marker and name for each method, in every figure.
+"""One look for all figures: a style sheet, and a colour, a marker and a name for each method.
 
 The colours are Okabe and Ito's (2008), which the common forms of colour blindness keep apart; a
 marker says the same again for print without colour. Controls are grey and open.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib import resources
 from pathlib import Path
 
-__all__ = ["INK", "MUTED", "STYLE_FILE", "Look", "look"]
+import matplotlib as mpl
+from matplotlib.figure import Figure
 
-STYLE_FILE = Path(str(resources.files("es_repro.report") / "es_repro.mplstyle"))
+__all__ = ["INK", "MUTED", "PHASES", "Look", "look", "save", "styled"]
+
 INK, MUTED = "#222222", "#6B6B6B"
+# Where the time of a step or an epoch goes; light to dark in grey print.
+PHASES = {
+    "data": "#F0E442", "scoring": "#E69F00", "selection": "#D55E00", "training": "#0072B2",
+    "other": "#BBBBBB", "planning": "#CC79A7", "re-scoring": "#56B4E9",
+}  # fmt: skip
+_SHEET = Path(__file__).with_name("es_repro.mplstyle")
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,7 @@ _LOOKS = {
     "random_batch": Look("random_batch", "#7F7F7F", "P", "--", filled=False),
     "short_es": Look("short@ES", "#7F7F7F", "s", ":", filled=False),
     "short_eswp": Look("short@ESWP", "#7F7F7F", "D", ":", filled=False),
+    "orderdp": Look("OrderDP", "#882255", "p"),
     "eswp_r0.3": Look("ESWP, r=0.3", "#0072B2", "D"),
     "eswp_r0.5": Look("ESWP, r=0.5", "#4DA3DB", "d", "--"),
 }
@@ -67,3 +77,25 @@ def look(row: str) -> Look:
         if stem in _LOOKS:
             return replace(_LOOKS[stem], name=row)
     return Look(row, MUTED, ".")
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Inside, figures have the project's look; outside, matplotlib stays as it was."""
+    with mpl.rc_context(fname=_SHEET):
+        yield
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as PNG and as PDF beside it, the same bytes every time.
+
+    Args:
+        figure: made inside `styled`.
+        path: with either ending.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    written = [path.with_suffix(".png"), path.with_suffix(".pdf")]
+    with styled():
+        figure.savefig(written[0], metadata={"Software": None})
+        figure.savefig(written[1], metadata={"CreationDate": None, "Producer": None})
+    return written

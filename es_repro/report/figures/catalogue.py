@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -18,7 +17,7 @@ from es_repro.report.figures import (
     trace,
 )
 from es_repro.report.figures.source import Source
-from es_repro.report.style import STYLE_FILE
+from es_repro.report.style import styled
 
 __all__ = ["FIGURES", "FigureSpec", "drawn"]
 
@@ -78,7 +77,7 @@ def drawn(spec: FigureSpec, source: Source) -> Figure:
         ReportError: its runs do not exist; says what to run.
     """
     frame = spec.frame(source)
-    with mpl.rc_context(fname=STYLE_FILE):
+    with styled():
         figure = spec.draw(frame)
         figure.draw_without_rendering()  # what is made late, such as ticks, takes the style too
     return figure

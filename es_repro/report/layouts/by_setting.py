@@ -182,6 +182,7 @@ def common_legend(table: pd.DataFrame, measure: Measure) -> list[str]:
             "from a short paired measurement of the same configuration on the idle machine "
             "[its 95% interval]."
         )
+    lines += _agreement(table)
     if table["contended"].any():
         lines.append("contended: other jobs ran on the machine; such clocks are not compared.")
     if table["time_origin"].eq("other clock").any():
@@ -191,6 +192,20 @@ def common_legend(table: pd.DataFrame, measure: Measure) -> list[str]:
     lines.append('"-": no value. A cell without a result says why: not run, failed, running, ...')
     if table["paper_value"].notna().any():
         lines += _paper_legend(table, word)
+    return lines
+
+
+def _agreement(table: pd.DataFrame) -> list[str]:
+    """The runs' own clocks and the paired steps' prediction, where a cell has both."""
+    lines = []
+    for _, row in table[table["clock_agrees"].notna()].iterrows():
+        line = (
+            f"Time, {row['method']} ({row['setting']}): clock {row['time_saved']:.1f}%, paired "
+            f"{row['paired_saved']:.1f}% [{row['paired_low']:.1f}, {row['paired_high']:.1f}]"
+        )
+        if not row["clock_agrees"]:
+            line += ". FINDING: the clock lies outside the interval of the paired steps"
+        lines.append(f"{line}.")
     return lines
 
 
