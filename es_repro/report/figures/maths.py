@@ -12,6 +12,8 @@ from es_repro.report.style import MUTED, look
 
 __all__ = ["draw", "frame"]
 
+_LOW = 5.0  # percent: below, the axis starts at 0, or noise would look like a result
+
 
 def frame(source: Source) -> pd.DataFrame:
     """A line a method, origin (ours, paper) and step: minutes, mean, sd, seeds, benchmarks."""
@@ -59,6 +61,8 @@ def draw(frame: pd.DataFrame) -> Figure:
     axis.set_ylabel("pass@1, mean over the benchmarks (%)")
     axis.set_xlim(left=0)
     axis.margins(y=0.15)
+    if float(frame["mean"].max()) < _LOW:
+        axis.set_ylim(0, _LOW)
     axis.legend(loc="lower right")
     headline(figure, "Maths fine-tuning: accuracy against time")
     footnote(

@@ -25,8 +25,9 @@ def checkpoints(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns: row, seed, run, recipe_paper, step, checkpoint (its place among the run's own,
-        from 0), minutes (of training until then), a column a benchmark with pass@1 in percent, `SET_error` its standard error, `SET_samples` answers a
-        problem, and mean over those that were evaluated.
+        from 0), minutes (of training until then), a column a benchmark with pass@1 in percent,
+        `SET_error` its standard error, `SET_samples` answers a problem, and mean over those that
+        were evaluated.
     """
     steps = sorted({_step(name) for name in runs.columns if name.startswith("evaluation/step-")})
     lines = [
@@ -154,8 +155,8 @@ def _legend(points: pd.DataFrame, has_paper: bool) -> list[str]:
         "temperature 1; Mean: over the benchmarks evaluated, each weighing the same. ±: sample "
         "standard deviation over the seeds, with one seed the standard error over the problems "
         "and answers of the benchmark (none for the mean).",
-        "short@ES: the baseline over the steps that cost ES's FLOPs until the checkpoint (a step of "
-        "ESWP costs the same), its schedule compressed; the other controls as in Table 2.",
+        "short@ES: the baseline over the steps that cost ES's FLOPs until the checkpoint (a step "
+        "of ESWP costs the same), its schedule compressed; the other controls as in Table 2.",
         "Equal steps are not equal data: a pruned epoch has fewer steps, so at the same step a "
         "pruning method has begun more epochs.",
         '"-": no value; not evaluated: run `python -m es_repro.evaluate_maths` on the export.',
