@@ -1,16 +1,24 @@
 """What asks a run to end, and how it does: save at the next step, close the record, pass it on."""
 
+import contextlib
 import signal
+import time
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self
 
-from es_repro.engine import Engine, Stopped
+import psutil
 
-__all__ = ["StopSignals"]
+from es_repro.engine import Engine, Stopped
+from es_repro.lease import is_held
+
+__all__ = ["StopSignals", "SweepSignals"]
 
 # A person's, torchrun's or a scheduler's; and what Slurm sends before a time limit or preemption
 # when submitit has asked for it (its handler requeues the job).
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
+# What the workers of a sweep are given for a step and a checkpoint.
+PATIENCE_SECONDS = 60.0
 
 
 class StopSignals:
@@ -50,3 +58,38 @@ class StopSignals:
         self._received = number
         if self._engine is not None:
             self._engine.stop = True
+
+
+class SweepSignals:
+    """In the process that started a sweep: SIGTERM goes on to its workers, then ends the sweep.
+
+    joblib kills its workers when their parent ends, and orphans them when it is killed: so the
+    parent waits until each has saved and given back its lease.
+
+    Args:
+        root: the run root.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._before = signal.signal(signal.SIGTERM, self._end)
+
+    def restore(self) -> None:
+        """Put back the handler that was there before."""
+        signal.signal(signal.SIGTERM, self._before)
+
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        workers = self._workers()
+        for process in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while self._workers() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        raise Stopped("the sweep's runs have saved; the same command goes on with them")
+
+    def _workers(self) -> list[psutil.Process]:
+        """Those of this process's descendants that hold a run."""
+        held = (is_held(path.parent) for path in self._root.glob("*/lease.json"))
+        pids = {holder["pid"] for holder in held if holder}
+        return [x for x in psutil.Process().children(recursive=True) if x.pid in pids]

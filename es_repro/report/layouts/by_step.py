@@ -25,9 +25,9 @@ def checkpoints(runs: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns: row, seed, run, recipe_paper, step, checkpoint (its place among the run's own,
-        from 0), minutes (of training until then), a column a benchmark with pass@1 in percent,
-        `SET_error` its standard error, `SET_samples` answers a problem, and mean over those that
-        were evaluated.
+        from 0), minutes (of training until then), a column a benchmark with
+        pass@1 in percent, `SET_error` its standard error, `SET_samples` answers a
+        problem, and mean over those that were evaluated.
     """
     steps = sorted({_step(name) for name in runs.columns if name.startswith("evaluation/step-")})
     lines = [
