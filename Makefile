@@ -68,10 +68,10 @@ table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
 	$(call sweeps,table5,table5)
 
-table6: setup ## Table 6: history, differences and annealing, one by one
-	$(call sweeps,table6,table6)
+table6: pretrained ## Table 6: history, differences and annealing, one by one
+	$(call sweeps,table6,table6 table6_cola)
 
-table7: setup ## Table 7: pruning strategies on GLUE
+table7: pretrained ## Table 7: pruning strategies on GLUE
 	$(call sweeps,table7,table7)
 
 table8: setup ## Table 8: the annealing ratio
@@ -103,8 +103,11 @@ fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4
 fig5: setup ## Figure 5: accuracy against time for b/B and pruning ratios
 	$(call points,fig5,fig5_left fig5_right)
 
-fig6 fig7: setup ## Figures 6 and 7: heat maps over the betas
-	$(call points,$@,$@)
+fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the paper's form
+	$(call points,fig6,fig6 $(if $(filter demo,$(PRESET)),,fig6_cola))
+
+fig7: setup ## Figure 7: the betas close to the defaults
+	$(call points,fig7,fig7)
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"
