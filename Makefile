@@ -22,7 +22,7 @@ PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
 help: ## list the targets
-	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
+	@echo "make TARGET [PRESET=demo|small|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
 	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9 -]+):.*## /\1\t/' | expand -t 22
 
 setup: $(VENV)/.installed ## install into .venv what constraints.txt pins
@@ -74,10 +74,10 @@ memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1
 table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
 	$(call sweeps,table5,table5)
 
-table6: setup ## Table 6: history, differences and annealing, one by one
-	$(call sweeps,table6,table6)
+table6: pretrained ## Table 6: history, differences and annealing, one by one
+	$(call sweeps,table6,table6 table6_cola)
 
-table7: setup ## Table 7: pruning strategies on GLUE
+table7: pretrained ## Table 7: pruning strategies on GLUE
 	$(call sweeps,table7,table7)
 
 table8: setup ## Table 8: the annealing ratio
@@ -109,8 +109,11 @@ fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4
 fig5: setup ## Figure 5: accuracy against time for b/B and pruning ratios
 	$(call points,fig5,fig5_left fig5_right)
 
-fig6 fig7: setup ## Figures 6 and 7: heat maps over the betas
-	$(call points,$@,$@)
+fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the paper's form
+	$(call points,fig6,fig6 $(if $(filter demo,$(PRESET)),,fig6_cola))
+
+fig7: setup ## Figure 7: the betas close to the defaults
+	$(call points,fig7,fig7)
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

@@ -230,14 +230,18 @@ def test_sweeps_ask_for_every_method_and_control(compose_run):
 
 
 @pytest.mark.parametrize(
-    "sweep", ["table6", "table8", "fig5_right", "fig6", "fig7", "small/table8", "demo/fig5_left"]
-)
+    "sweep",
+    [
+        *(f"{form}{name}" for form in ("", "demo/", "small/")
+          for name in ("table6", "table6_cola", "table7", "table8", "fig5_right", "fig6", "fig7")),
+        "small/table2", "demo/fig5_left", "fig6_cola", "small/fig6_cola",
+    ],
+)  # fmt: skip
 def test_sweeps_of_ablations_name_experiments_and_methods_that_there_are(compose_run, sweep):
-    for form in {sweep, f"demo/{sweep.removeprefix('demo/').removeprefix('small/')}"}:
-        params = compose_run(f"sweep={form}").hydra.sweeper.params
-        assert set(str(params.experiment).split(",")) <= set(EXPERIMENTS)
-        methods = str(params.get("method", "es")).split(",")
-        assert all((CONF / "method" / f"{method}.yaml").is_file() for method in methods)
+    params = compose_run(f"sweep={sweep}").hydra.sweeper.params
+    assert set(str(params.experiment).split(",")) <= set(EXPERIMENTS)
+    methods = str(params.get("method", "es")).split(",")
+    assert all((CONF / "method" / f"{method}.yaml").is_file() for method in methods)
 
 
 @pytest.mark.parametrize(

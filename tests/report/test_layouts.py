@@ -139,7 +139,7 @@ def test_table_4_joins_the_pre_training_with_its_fine_tuning(root):
     made = sheet(root, "table4", "paper")
     cells = line(made, made.parts[0].heading, "ESWP, r=0.5")
     assert [cells[key] for key in ("Hours", "Time", "Held-out loss", "Accuracy")] == [
-        "1.00", "50.0", "0.4300", "84.00",
+        "1.0", "50.0", "0.4300", "84.00",
     ]  # fmt: skip
     assert (cells["Paper hours"], cells["Paper time"], cells["Paper"]) == ("27.1", "44.7", "84.6")
     assert (cells["vs Baseline"], cells["Ours - paper"]) == ("-0.90", "-0.60")
@@ -147,6 +147,21 @@ def test_table_4_joins_the_pre_training_with_its_fine_tuning(root):
     hours = made.numbers[made.numbers["setting"] == "MAE pre-training of ViT-L"]
     assert hours["paper_delta"].isna().all()
     assert line(made, made.parts[0].heading, "InfoBatch")["Accuracy"] == "not run"
+
+
+def test_each_row_and_seed_fine_tunes_the_encoder_of_its_own_run(root):
+    for row in ("baseline", "infobatch"):
+        for seed in (0, 1):
+            weights = f"/runs/{'ab'[row == 'baseline']}{seed}00000000000000/encoder.safetensors"
+            accuracy = 0.5 + 0.1 * seed + 0.1 * (row == "baseline")
+            root.add(
+                "demo/table4_mae_finetune_vitl", row, seed, config={"model.weights": weights},
+                summary={"test/accuracy": accuracy},
+            )  # fmt: skip
+    made = sheet(root, "table4")
+    cells = line(made, made.parts[0].heading, "InfoBatch")
+    assert (cells["Accuracy"], cells["Seeds"]) == ("55.00 ± 7.07", "2")
+    assert cells["vs Baseline"].startswith("-10.00")
 
 
 # ---------------------------------------------------------------- Table 9

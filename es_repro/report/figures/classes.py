@@ -64,7 +64,7 @@ def draw(frame: pd.DataFrame) -> Figure:
     of = f"first {shown} of {classes} classes" if shown < classes else f"all {classes} classes"
     axes[-1].set_xlabel(f"class ({of})")
     if frame["heading"].iloc[0] in _NAMES:
-        axes[-1].set_xticks(range(shown), _NAMES[frame["heading"].iloc[0]])
+        axes[-1].set_xticks(range(shown), _NAMES[frame["heading"].iloc[0]][:shown])
     else:
         axes[-1].set_xticks(range(0, shown, 1 if shown <= 20 else 5))
     seeds = int(frame["seeds"].max())

@@ -12,6 +12,8 @@ from es_repro.report.style import MUTED, look
 
 __all__ = ["draw", "frame"]
 
+_LOW = 5.0  # percent: below, the axis starts at 0, or noise would look like a result
+
 
 def frame(source: Source) -> pd.DataFrame:
     """A line a method, origin (ours, paper) and step: minutes, mean, sd, seeds, benchmarks."""
@@ -48,17 +50,26 @@ def draw(frame: pd.DataFrame) -> Figure:
             markerfacecolor=style.colour if ours else "white", alpha=1 if ours else 0.75,
         )  # fmt: skip
         for _, point in points.iterrows():
+            step = int(point["step"])
             axis.annotate(
-                f"{int(point['step']):,} steps", (point["minutes"], point["mean"]),
-                xytext=(5, -11), textcoords="offset points", fontsize=7.5, color=MUTED,
+                f"{step // 1000}K" if step % 1000 == 0 else f"{step}",
+                (point["minutes"], point["mean"]), xytext=(-7 if ours else 7, 5 if ours else -9),
+                textcoords="offset points", ha="right" if ours else "left", fontsize=8,
+                color=MUTED,
             )  # fmt: skip
     axis.set_xlabel("minutes of training")
     axis.set_ylabel("pass@1, mean over the benchmarks (%)")
     axis.set_xlim(left=0)
     axis.margins(y=0.15)
+    if float(frame["mean"].max()) < _LOW:
+        axis.set_ylim(0, _LOW)
     axis.legend(loc="lower right")
     headline(figure, "Maths fine-tuning: accuracy against time")
-    footnote(figure, "bars: sample standard deviation over the seeds, where there are several")
+    footnote(
+        figure,
+        "labels: optimizer steps; bars: sample standard deviation over the seeds, where there are "
+        "several",
+    )
     return figure
 
 

@@ -34,7 +34,7 @@ def frame(source: Source) -> pd.DataFrame:
         "loss": lines["test/loss"].astype(float),
         "tuned": lines["row"].map(accuracies).astype(float),
         "reported": lines["row"].map(_reported()),
-        "preset": source.preset,
+        "preset": source.preset, "contended": lines["run"].isin(_contended(source)),
     })  # fmt: skip
 
 
@@ -61,7 +61,12 @@ def draw(frame: pd.DataFrame) -> Figure:
     footnote(
         figure,
         f"{seeds} seed{'s' if seeds > 1 else ''}; line: mean, band: worst to best. The training "
-        "loss of a pruned run is a mean over hard samples and is not shown.",
+        "loss of a pruned run is a mean over hard samples and is not shown."
+        + (
+            " Other jobs ran on the machine: these times do not compare."
+            if frame["contended"].any()
+            else ""
+        ),
     )
     return figure
 
@@ -76,9 +81,15 @@ def _line(axis: Axes, mine: pd.DataFrame, x: str, scale: float, row: str) -> Non
         brackets.append(f"{mine['tuned'].iloc[0]:.1f}")
     brackets.append(f"paper {mine['reported'].iloc[0]:.1f}")
     axis.plot(scale * points["x"], points["mean"], color=style.colour, linestyle=style.line,
-              marker=style.marker, label=f"{style.name} [{'; '.join(brackets)}]")  # fmt: skip
+              marker=style.marker, markevery=max(1, len(points) // 10),
+              label=f"{style.name} [{'; '.join(brackets)}]")  # fmt: skip
     axis.fill_between(scale * points["x"], points["low"], points["high"], color=style.colour,
                       alpha=0.15, linewidth=0)  # fmt: skip
+
+
+def _contended(source: Source) -> set[str]:
+    """Runs whose clock ran beside other jobs."""
+    return set(source.runs.loc[source.runs["time/contended"].fillna(False), "run"])
 
 
 def _reported() -> dict[str, float]:

@@ -110,11 +110,11 @@ def _panel(axis: Axes, points: pd.DataFrame, side: str) -> None:
         varied["cost"], varied["value"], yerr=varied["sd"], color=style.colour,
         marker=style.marker, capsize=3, label=f"{style.name} ({seeds} seeds a point)",
     )  # fmt: skip
-    for number, (_, point) in enumerate(varied.iterrows()):
-        up = number % 2 == 0
+    for _, point in varied.iterrows():
         axis.annotate(
             _name(float(point["ratio"]), side), (point["cost"], point["value"]),
-            xytext=(0, 9 if up else -15), textcoords="offset points", ha="center", fontsize=8,
+            xytext=(7, -11), textcoords="offset points", ha="left", fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.4, "alpha": 0.85},
         )  # fmt: skip
     reference = points[points["row"] == "baseline"]
     if len(reference):

@@ -167,9 +167,10 @@ def common_legend(table: pd.DataFrame, measure: Measure) -> list[str]:
 
     Args:
         table: from `tables.build`.
-        measure: gives the word for what is compared.
+        measure: gives the word for what is compared, where it is one.
     """
-    word = measure.title.lower()
+    words = set(table["measure"])
+    word = measure.title.lower() if len(words) == 1 and words != {""} else "the metric"
     lines = [
         "Saved against Baseline, in percent: Time (seconds of training alone), Steps (optimizer "
         "steps), BP (samples back-propagated), FLOPs (scoring included). Negative: it cost more."
@@ -221,7 +222,7 @@ def _paper_legend(table: pd.DataFrame, word: str) -> list[str]:
         lines.append("other recipe: not the paper's, so its number is a reference, not a target.")
     noted = table[table["paper_note"].ne("")]
     lines += [
-        f"Paper, {row['method']} ({row['setting']}): {row['paper_note']}."
-        for _, row in noted.iterrows()
+        f"Paper, {', '.join(rows['method'])} ({setting}): {note}."
+        for (setting, note), rows in noted.groupby(["setting", "paper_note"], sort=False)
     ]
     return lines
