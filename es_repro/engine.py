@@ -90,7 +90,8 @@ class Engine:
         self.interval = Interval(settings.log_every, device)
         self.nonfinite = torch.zeros((), device=device)
         self.epoch, self.position = 0, 0
-        self.best = float("-inf")
+        self.better = max if task.larger_is_better else min
+        self.best = float("-inf" if task.larger_is_better else "inf")
         self.latest: dict[str, float] = {}
         self.alignment, self.stop = Alignment(loader), False
         self.saved_at = time.monotonic()
@@ -308,7 +309,7 @@ class Engine:
         last = self.finished
         if last or self.epoch % self.settings.eval_every == 0:
             self.latest = self.evaluate()
-            self.best = max(self.best, self.latest[self.task.headline])
+            self.best = self.better(self.best, self.latest[self.task.headline])
         share = {
             "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
             "data/batch_rows": self.loader.sampler.batch_size,

@@ -21,6 +21,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from es_repro.artifacts import leave_artifacts
 from es_repro.build import build_engine, build_selector, load_data, run_epochs
 from es_repro.compiling import resolve_compile
 from es_repro.config import config_folder, plain, readable, register_resolvers, run_hash
@@ -99,6 +100,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
             engine.load_state_dict(state)
         with stop_on_sigterm(engine):
             found = engine.fit()
+        leave_artifacts(map(instantiate, config.artifacts.values()), engine, record)
         summary = found | {
             "memory/peak_bytes": memory.read(),
             "headline": f"{data.split}/{engine.task.headline}",

@@ -1,6 +1,8 @@
-"""Builders of image classifiers, on timm's and torch's own classes."""
+"""Builders of models, on timm's, transformers' and torch's own classes."""
 
+from es_repro.models.conversion import encoder_file
+from es_repro.models.mae import masked_autoencoder
 from es_repro.models.perceptron import mlp
 from es_repro.models.residual import cifar_resnet, small_resnet
 
-__all__ = ["cifar_resnet", "mlp", "small_resnet"]
+__all__ = ["cifar_resnet", "encoder_file", "masked_autoencoder", "mlp", "small_resnet"]

@@ -2,5 +2,7 @@
 
 from es_repro.tasks.base import Output, Task
 from es_repro.tasks.classification import Classification
+from es_repro.tasks.masked_autoencoding import MaskedAutoencoding
+from es_repro.tasks.reconstructions import pictures
 
-__all__ = ["Classification", "Output", "Task"]
+__all__ = ["Classification", "MaskedAutoencoding", "Output", "Task", "pictures"]

@@ -46,7 +46,10 @@ class Task(Protocol):
     """The signals this task can offer beside the losses."""
 
     headline: str
-    """The metric that tables show: a key of `metrics`, larger is better."""
+    """The metric that tables show: a key of `metrics`."""
+
+    larger_is_better: bool
+    """Whether a larger headline is the better one."""
 
     def __call__(
         self, model: nn.Module, inputs: Inputs, targets: Tensor, signals: frozenset[str]

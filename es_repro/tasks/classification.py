@@ -31,6 +31,7 @@ class Classification:
 
     signals = frozenset({"correct", "confidence"})
     headline = "accuracy"
+    larger_is_better = True
 
     def __init__(
         self,

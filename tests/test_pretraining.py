@@ -1,0 +1,98 @@
+"""Masked pre-training from the command line, and what it leaves for those who come after."""
+
+import json
+
+import pytest
+from PIL import Image
+from safetensors.torch import load_file
+
+from es_repro.train import train
+
+# Digits: 8x8, of which a patch of 2 makes 16 patches.
+MAE = (
+    "model=vit_mae_tiny", "model.patch_size=2", "model.width=16", "model.depth=1",
+    "model.heads=2", "model.decoder_width=16", "model.decoder_heads=2",
+    "task=masked_autoencoding", "optimizer=adamw", "parameter_groups=no_decay",
+    "schedule=warmup_cosine", "recipe.max_lr.default=0.01", "+recipe.batch_ratio=1.0",
+)  # fmt: skip
+LEAVE = (
+    "+artifacts.encoder={_target_: es_repro.models.encoder_file, _partial_: true}",
+    "+artifacts.pictures={_target_: es_repro.tasks.pictures, _partial_: true, count: 2, "
+    "mean: [0.305], std: [0.376], _convert_: all}",
+)
+
+
+@pytest.fixture
+def pretrain(quick, tmp_path):
+    def run(*overrides):
+        summary = train(quick(*MAE, *LEAVE, *overrides))
+        return summary, tmp_path / "runs" / summary["run"]
+
+    return run
+
+
+def test_pretraining_learns_and_leaves_its_encoder_and_pictures(pretrain):
+    summary, folder = pretrain("method=baseline", "epochs=6", "subset=800")
+
+    assert summary["headline"] == "test/loss"
+    assert summary["test/loss"] < 0.95  # about 1 for a model that predicts nothing
+    lines = [json.loads(x) for x in (folder / "history.jsonl").read_text().splitlines()]
+    losses = [x["test/loss"] for x in lines if x["kind"] == "epoch"]
+    assert len(losses) == 6
+    assert summary["test/loss_best"] == min(losses)  # not the largest
+    encoder = load_file(folder / "encoder.safetensors")
+    assert encoder["blocks.0.attn.qkv.weight"].shape == (48, 16)
+    assert encoder["pos_embed"].shape == (1, 17, 16)
+    with Image.open(folder / "reconstructions.png") as picture:
+        assert picture.size == (3 * 128 + 8, 2 * 128 + 4)
+
+
+@pytest.mark.parametrize(
+    ("method", "share"), [("eswp", 0.8), ("pruning/eswp_r0.3", 0.7), ("pruning/eswp_r0.5", 0.5)]
+)
+def test_with_b_equal_to_b_nothing_is_scored(pretrain, method, share):
+    summary, _ = pretrain(
+        f"method={method}", "epochs=4", "method.annealing_start=0", "method.annealing_end=0"
+    )
+
+    assert summary["steps/selecting"] == 0
+    assert summary["cost/forward_samples"] == summary["cost/bp_samples"]
+    # 200 samples; the first epoch is whole, for nothing is known yet.
+    assert summary["cost/bp_samples"] in (200 * 4 * share, 200 * (1 + 3 * share))
+
+
+def test_the_pruned_rows_have_labels_of_their_own(pretrain, tmp_path):
+    pretrain("method=pruning/eswp_r0.3", "epochs=1")
+    member = json.loads((tmp_path / "runs" / "members.jsonl").read_text())
+    assert member["row"] == "eswp_r0.3"
+
+
+def test_pictures_reach_the_tracker(pretrain):
+    _, folder = pretrain("method=baseline", "epochs=1", "tracker=wandb")
+    shown = list(folder.rglob("media/images/*.png"))
+    assert len(shown) == 1
+    assert shown[0].read_bytes() == (folder / "reconstructions.png").read_bytes()
+
+
+def test_what_a_run_leaves_is_the_same_when_it_runs_again(pretrain):
+    _, folder = pretrain("method=baseline", "epochs=1")
+    files = ("encoder.safetensors", "reconstructions.png")
+    first = [(folder / name).read_bytes() for name in files]
+    pretrain("method=baseline", "epochs=1", "resume=never")
+    assert [(folder / name).read_bytes() for name in files] == first
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("method=ka", "method='ka': must be one that needs no confidence and no correct"),
+        ("model.patch_size=3", "patch_size=3: must be a divisor of the image's size, 8"),
+        ("model.mask_ratio=0", "mask_ratio=0: must be in (0, 1)"),
+        ("task.normalise_pixels=maybe", "normalise_pixels='maybe': must be true or false"),
+    ],
+)
+def test_bad_input_is_one_line(cli, override, message):
+    code, _, err = cli(*MAE, override)
+    assert code == 1
+    assert message in err
+    assert len(err.splitlines()) == 1
