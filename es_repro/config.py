@@ -27,6 +27,8 @@ NOT_HASHED = (
     "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
     "artifacts",
 )  # fmt: skip
+# The same of the data set: where it lies, who decodes it, and when to give up.
+NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged")
 
 
 def config_folder() -> str:
@@ -72,7 +74,7 @@ def run_hash(config: dict[str, Any], **determinants: str | int) -> str:
             fingerprint, the method's `semantics_version`.
     """
     covered = {key: value for key, value in config.items() if key not in NOT_HASHED}
-    dataset = {key: value for key, value in config["dataset"].items() if key != "data_root"}
+    dataset = {k: v for k, v in config["dataset"].items() if k not in NOT_HASHED_OF_DATASET}
     model = config["model"] | {"weights": weights_fingerprint(config["model"].get("weights"))}
     covered |= {"dataset": dataset, "model": model, "determinants": determinants}
     text = json.dumps(covered, sort_keys=True, default=str)

@@ -235,8 +235,8 @@ class Engine:
         started = time.perf_counter()
         self.loader.set_epoch(self.epoch)
         index = self.loader.sampler.indices[: self.loader.sampler.rank_batch_size]
-        index, cost = index.to(self.fabric.device), self.cost
-        inputs, targets = self.loader.rows(index)
+        cost = self.cost
+        index, inputs, targets = next(iter(self.loader.visit(index, len(index))))
         few = torch.arange(count(self.selector.batch_ratio or 1.0, len(index)), device=index.device)
         pieces = self.settings.score_micro_batch, self.settings.micro_batch_size
         self.compiler.fix_sizes([len(index), len(few), *pieces])
@@ -313,6 +313,7 @@ class Engine:
         share = {
             "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
             "data/batch_rows": self.loader.sampler.batch_size,
+            "data/damaged": getattr(self.loader, "damaged", 0),  # streamed images alone can be
         }
         if self.selector.weights is not None:
             share["selection/effective_sample_size"] = effective_sample_size(self.selector.weights)

@@ -5,6 +5,7 @@ of crops is one `index_select` of such rows. For 128 images of 32x32x3 on one CP
 0.08 ms, against 0.22 ms for indexing by (image, top, left) and 0.33 ms for gathering pixels.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from es_repro.selection import stream
 
-__all__ = ["Crops", "Draws", "draw", "flip_some", "normalise", "reflect"]
+__all__ = ["Crops", "Draws", "draw", "flip_some", "normalise", "reflect", "scale_and_shift"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,29 @@ def flip_some(pixels: Tensor, flips: Tensor) -> Tensor:
     """
     mirrored = pixels.flip(2)
     return (mirrored ^ pixels).bitwise_and_(flips.view(-1, 1, 1, 1)).bitwise_xor_(pixels)
+
+
+def scale_and_shift(
+    mean: Sequence[float], std: Sequence[float], width: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """What `normalise` needs to bring bytes to mean 0 and deviation 1.
+
+    Args:
+        mean: one a channel, of pixels scaled to [0, 1].
+        std: likewise.
+        width: of an image row, in pixels.
+        device: where the pixels will lie.
+
+    Returns:
+        scale and shift, [width * C] float32: rounded once at the end, not at each of two steps.
+    """
+    deviation = torch.tensor(std, dtype=torch.float64)
+    centre = torch.tensor(mean, dtype=torch.float64)
+    scale, shift = (
+        x.repeat(width).to(device, torch.float32)
+        for x in (1 / (255 * deviation), -centre / deviation)
+    )
+    return scale, shift
 
 
 def normalise(pixels: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

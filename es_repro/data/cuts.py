@@ -6,15 +6,44 @@ seed train on the same samples.
 
 import math
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from es_repro.data.errors import DataDamaged
 from es_repro.data.images import Images, Source, SplitName
 from es_repro.selection import require, stream
 from es_repro.selection.checks import as_choice, as_int, as_real
 
-__all__ = ["Choice", "choose", "mislabel", "stratified"]
+__all__ = ["Choice", "Labelled", "Rows", "choose", "choose_rows", "mislabel", "stratified"]
+
+
+class Labelled(Protocol):
+    """A split as far as a choice looks at it."""
+
+    @property
+    def origin(self) -> str: ...  # the files, as a message names them
+    @property
+    def targets(self) -> Tensor: ...  # [n] int64
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What is taken out of one split.
+
+    Attributes:
+        split: the split, of the two in the files.
+        rows: [k] int64, where in it.
+        targets: [k] int64, the labels given to them.
+    """
+
+    split: Literal["train", "test"]
+    rows: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -70,8 +99,6 @@ class Choice:
 def choose(train: Source, test: Source, choice: Choice, num_classes: int) -> tuple[Images, Images]:
     """Cut, thin out, mislabel and only then decode.
 
-    Labels are flipped by the row in the file, so that a sample has the same label in every subset.
-
     Returns:
         What to train on, and what to evaluate on: labels as in the files.
 
@@ -79,26 +106,69 @@ def choose(train: Source, test: Source, choice: Choice, num_classes: int) -> tup
         DataDamaged: labels that do not fit the number of classes, or an image that does not decode.
         ValueError: a choice that this data set is too small for.
     """
-    train.check_classes(num_classes, all_present=True)
-    test.check_classes(num_classes, all_present=False)
+    sources = {"train": train, "test": test}
+    kept, held = (
+        Images(sources[part.split].decode(part.rows), part.targets)
+        for part in choose_rows(train, test, choice, num_classes)
+    )
+    return kept, held
+
+
+def choose_rows(
+    train: Labelled, test: Labelled, choice: Choice, num_classes: int
+) -> tuple[Rows, Rows]:
+    """Cut, thin out and mislabel; nothing is decoded.
+
+    Labels are flipped by the row in the file, so that a sample has the same label in every subset.
+
+    Returns:
+        What to train on, and what to evaluate on: labels as in the files.
+
+    Raises:
+        DataDamaged: labels that do not fit the number of classes.
+        ValueError: a choice that this data set is too small for.
+    """
+    check_classes(train, num_classes, all_present=True)
+    check_classes(test, num_classes, all_present=False)
     rows = torch.arange(len(train.targets))
-    held, held_rows = test, torch.arange(len(test.targets))
+    held = Rows("test", torch.arange(len(test.targets)), test.targets)
     if choice.split == "validation":
         count = _half_up(choice.validation * len(rows))
         allowed = f"a share that leaves samples on both sides of the {len(rows)}"
         require(0 < count < len(rows), "validation", choice.validation, allowed)
         generator = stream(choice.subset_seed, "validation", 0)
-        held, held_rows = train, stratified(train.targets, count, generator)
-        rows = rows[torch.isin(rows, held_rows, invert=True)]
+        cut = stratified(train.targets, count, generator)
+        held = Rows("train", cut, train.targets[cut])
+        rows = rows[torch.isin(rows, cut, invert=True)]
     count = choice.subset_count(len(rows), num_classes)
     generator = stream(choice.subset_seed, "subset", 0)
     rows = rows[stratified(train.targets[rows], count, generator)]
     generator = stream(choice.noise_seed, "noise", 0)
     labels = mislabel(train.targets, choice.noise, num_classes, generator)[rows]
-    return (
-        Images(train.decode(rows), labels),
-        Images(held.decode(held_rows), held.targets[held_rows]),
-    )
+    return Rows("train", rows, labels), held
+
+
+def check_classes(source: Labelled, num_classes: int, *, all_present: bool) -> None:
+    """Compare the labels with the number of classes that the data set is known to have.
+
+    Raises:
+        DataDamaged: no rows, a label outside [0, C), or a class without any.
+    """
+    origin, targets = source.origin, source.targets
+    if len(targets) == 0:
+        raise DataDamaged(f"{origin}: holds no rows; fetch it again")
+    low, high = int(targets.min()), int(targets.max())
+    if low < 0 or high >= num_classes:
+        raise DataDamaged(
+            f"{origin}: labels run from {low} to {high}, not within 0..{num_classes - 1}; "
+            "it is another data set, or other labels of it"
+        )
+    present = int(targets.bincount(minlength=num_classes).count_nonzero())
+    if all_present and present < num_classes:
+        raise DataDamaged(
+            f"{origin}: {present} of {num_classes} classes have rows; "
+            "it is another data set, or a part of it is missing"
+        )
 
 
 def stratified(targets: Tensor, count: int, generator: torch.Generator) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from es_repro.data.errors import DataDamaged
 from es_repro.data.resident import ResidentLoader
 from es_repro.selection import PlannedBatchSampler, require
 
@@ -102,27 +101,6 @@ class Source:
     origin: str
     targets: Tensor
     decode: Callable[[Tensor], Tensor]
-
-    def check_classes(self, num_classes: int, *, all_present: bool) -> None:
-        """Compare the labels with the number of classes that the data set is known to have.
-
-        Raises:
-            DataDamaged: no rows, a label outside [0, C), or a class without any.
-        """
-        if len(self.targets) == 0:
-            raise DataDamaged(f"{self.origin}: holds no rows; fetch it again")
-        low, high = int(self.targets.min()), int(self.targets.max())
-        if low < 0 or high >= num_classes:
-            raise DataDamaged(
-                f"{self.origin}: labels run from {low} to {high}, not within 0..{num_classes - 1}; "
-                "it is another data set, or other labels of it"
-            )
-        present = int(self.targets.bincount(minlength=num_classes).count_nonzero())
-        if all_present and present < num_classes:
-            raise DataDamaged(
-                f"{self.origin}: {present} of {num_classes} classes have rows; "
-                "it is another data set, or a part of it is missing"
-            )
 
 
 def fingerprint(train: Images, evaluation: Images) -> str:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from es_repro.data.augmentation import Crops, Draws, draw, flip_some, normalise
+from es_repro.data.augmentation import (
+    Crops,
+    Draws,
+    draw,
+    flip_some,
+    normalise,
+    scale_and_shift,
+)
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 from es_repro.selection.checks import as_int
 
@@ -62,11 +69,7 @@ class ResidentLoader:
         self.held_pixels = _channels_behind(data.evaluation, self.device)
         self.held_targets = data.evaluation.targets.to(self.device)
         width = data.train.images.shape[-1]
-        std = torch.tensor(data.std, dtype=torch.float64)
-        mean = torch.tensor(data.mean, dtype=torch.float64)
-        # float32 whatever the inputs' type: rounded once at the end, not at each of two steps.
-        self.scale = (1 / (255 * std)).repeat(width).to(self.device, torch.float32)
-        self.shift = (-mean / std).repeat(width).to(self.device, torch.float32)
+        self.scale, self.shift = scale_and_shift(data.mean, data.std, width, self.device)
         self._order = self.labels[:0]
         self._draws: Draws | None = None
 
