@@ -11,6 +11,10 @@ def file_of_run(root: Path, experiment: str, row: str, seed: int, name: str) -> 
 
     Args:
         root: the run root, whose `members.jsonl` says which run that is.
+        experiment: its label there.
+        row: likewise.
+        seed: likewise.
+        name: of the file in the run's folder.
 
     Raises:
         ValueError: it was never asked for, has not finished, or left no such file.
@@ -21,7 +25,7 @@ def file_of_run(root: Path, experiment: str, row: str, seed: int, name: str) -> 
         raise ValueError(f"model.weights: {asked} has not been run in {root}; run it first")
     if not (root / run / "done").exists():
         raise ValueError(
-            f"model.weights: run {run} ({asked}) has not finished; its command again goes on with it"
+            f"model.weights: run {run} ({asked}) has not finished; run it again to go on with it"
         )
     if not (root / run / name).exists():
         raise ValueError(

@@ -1,9 +1,13 @@
 """The encoder of a masked autoencoder under timm's names, for `timm.models.VisionTransformer`."""
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+if TYPE_CHECKING:  # it takes seconds to import
+    from transformers import ViTMAEForPreTraining
 
 __all__ = ["ENCODER_FILE", "encoder_file", "encoder_state"]
 
@@ -17,11 +21,11 @@ _PARTS = {
 _FUSED = ("attention.q_proj", "attention.k_proj", "attention.v_proj")
 
 
-def encoder_state(model: nn.Module) -> dict[str, Tensor]:
+def encoder_state(model: "ViTMAEForPreTraining") -> dict[str, Tensor]:
     """The weights of a ViTMAE's encoder as timm's `VisionTransformer` names them, without a head.
 
     Args:
-        model: transformers' `ViTMAEForPreTraining`.
+        model: as `masked_autoencoder` builds it.
 
     Returns:
         CPU tensors: cls_token, pos_embed, patch_embed.proj, blocks.*, norm.
@@ -30,11 +34,11 @@ def encoder_state(model: nn.Module) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in _renamed(encoder)}
 
 
-def encoder_file(model: nn.Module, _inputs: object) -> dict[str, bytes]:
+def encoder_file(model: "ViTMAEForPreTraining", _inputs: object) -> dict[str, bytes]:
     """`encoder_state` as a file of a run's record; it loads without executing code.
 
     Args:
-        model: transformers' `ViTMAEForPreTraining`.
+        model: as `masked_autoencoder` builds it.
     """
     from safetensors.torch import save
 

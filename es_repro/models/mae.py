@@ -1,10 +1,15 @@
 """Masked autoencoders (He et al. 2022), transformers' ViTMAE with the authors' initial weights."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from es_repro.selection import require
 from es_repro.selection.checks import as_int, as_real
+
+if TYPE_CHECKING:  # it takes seconds to import
+    from transformers import ViTMAEForPreTraining
 
 __all__ = ["masked_autoencoder", "sine_cosine"]
 
@@ -36,14 +41,18 @@ def masked_autoencoder(
         image_size: H and W.
         in_channels: C.
         patch_size: P, a divisor of the image size.
-        width, depth, heads: of the encoder.
-        decoder_width, decoder_depth, decoder_heads: of the decoder.
+        width: of the encoder's tokens.
+        depth: blocks of the encoder.
+        heads: of its attention.
+        decoder_width: of the decoder's tokens.
+        decoder_depth: blocks of the decoder.
+        decoder_heads: of its attention.
         mask_ratio: share of the L patches that the encoder does not see, in (0, 1).
 
     Raises:
         ValueError: a value outside its range; the message names it.
     """
-    from transformers import ViTMAEConfig, ViTMAEForPreTraining  # here, for it takes seconds
+    from transformers import ViTMAEConfig, ViTMAEForPreTraining  # as above
 
     require(
         as_int("patch_size", patch_size, minimum=1) <= image_size and image_size % patch_size == 0,
@@ -81,7 +90,7 @@ def masked_autoencoder(
 
 
 @torch.no_grad()
-def _initialise(model: nn.Module, side: int) -> None:
+def _initialise(model: "ViTMAEForPreTraining", side: int) -> None:
     """Give `model` the initial weights of MAE's own code.
 
     transformers 5.23 leaves both tables of positions and both tokens at zero when a model is built
@@ -93,6 +102,7 @@ def _initialise(model: nn.Module, side: int) -> None:
             # Queries, keys and values are one matrix there, three times as high.
             gain = 0.5**0.5 if name.endswith(("q_proj", "k_proj", "v_proj")) else 1.0
             nn.init.xavier_uniform_(module.weight.flatten(1), gain)  # through a view of the weight
+            assert module.bias is not None
             nn.init.zeros_(module.bias)
     embeddings, decoder = model.vit.embeddings, model.decoder
     for table in (embeddings.position_embeddings, decoder.decoder_pos_embed):

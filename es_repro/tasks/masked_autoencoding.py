@@ -1,6 +1,8 @@
 """Masked autoencoding: predict the pixels of hidden patches, one loss an image (He et al. 2022)."""
 
 import math
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +27,9 @@ class MaskedAutoencoding:
 
     In training the model draws the masks from the global generator, as dropout is drawn: the same
     image hides other patches every time it is seen, and a resumed run goes on with the same masks.
-    A scoring pass would therefore score another mask than the one trained on: use it with b = B, where
-    there is none and the training losses are the scores (the paper's set-up). In evaluation an
-    image's mask depends on its place in the split alone, so that epochs and runs compare.
+    A scoring pass would therefore score another mask than the one trained on: use it with b = B,
+    where there is none and the training losses are the scores (the paper's set-up). In evaluation
+    an image's mask depends on its place in the split alone, so that epochs and runs compare.
 
     Args:
         normalise_pixels: targets are the pixels of each patch, shifted and scaled to mean 0 and
@@ -58,7 +60,8 @@ class MaskedAutoencoding:
         self, model: nn.Module, inputs: Inputs, targets: Tensor, metrics: MetricCollection
     ) -> None:
         """Feed one batch; the rows that `metrics` has seen say where in the split it stands."""
-        seen = int(metrics["loss"].weight)
+        weight: Any = metrics["loss"].weight
+        seen = int(weight)
         with torch.no_grad():
             noise = evaluation_noise(range(seen, seen + len(targets)), num_patches(model))
             metrics["loss"].update(self._losses(model, inputs, noise.to(targets.device)))
@@ -77,7 +80,8 @@ def reconstruction_losses(predicted: Tensor, wanted: Tensor, mask: Tensor) -> Te
     """Squared error of the hidden patches of each image.
 
     Args:
-        predicted, wanted: [m, L, D], L patches of D numbers.
+        predicted: [m, L, D], L patches of D numbers.
+        wanted: likewise.
         mask: [m, L], 1 where a patch was hidden, else 0; at least one a row.
 
     Returns:
@@ -114,14 +118,15 @@ def from_patches(patches: Tensor, channels: int) -> Tensor:
     return cut.permute(0, 5, 1, 3, 2, 4).reshape(m, channels, side * size, side * size)
 
 
-def evaluation_noise(positions: range, patches: int) -> Tensor:
+def evaluation_noise(places: Iterable[int], patches: int) -> Tensor:
     """What orders the patches of the evaluation images at these places: [m, L], on the CPU."""
     purpose = "evaluation mask"
     return torch.stack(
-        [torch.rand(patches, generator=stream(MASK_SEED, purpose, place)) for place in positions]
+        [torch.rand(patches, generator=stream(MASK_SEED, purpose, place)) for place in places]
     )
 
 
 def num_patches(model: nn.Module) -> int:
     """L, as a ViTMAE counts it."""
-    return int(model.vit.embeddings.patch_embeddings.num_patches)  # type: ignore[union-attr, arg-type]
+    vit: Any = model.vit
+    return int(vit.embeddings.patch_embeddings.num_patches)

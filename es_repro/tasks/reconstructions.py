@@ -1,6 +1,7 @@
 """Pictures of what a masked autoencoder sees and makes of it."""
 
 import io
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +25,14 @@ GREY = 0.5
 
 
 def reconstruct(
-    model: nn.Module, images: Tensor, normalised: bool = True
+    model: nn.Module, images: Tensor, places: Sequence[int], normalised: bool = True
 ) -> tuple[Tensor, Tensor]:
     """What the model is shown of some images, and what it makes of them.
 
     Args:
         model: a ViTMAE, in eval mode.
-        images: [m, C, H, H], the first of the evaluation split: they hide what they hide there.
+        images: [m, C, H, H].
+        places: where each stands in the evaluation split: they hide what they hide there.
         normalised: the model predicts patches of mean 0 and deviation 1; they get those of the
             true patch back, without which nothing could be seen.
 
@@ -38,7 +40,7 @@ def reconstruct(
         mask [m, C, H, H], 1 at hidden pixels; and the images with their hidden patches predicted.
     """
     count, channels = num_patches(model), images.shape[1]
-    noise = evaluation_noise(range(len(images)), count).to(images.device)
+    noise = evaluation_noise(places, count).to(images.device)
     with torch.no_grad():
         _, predicted, mask, _ = model(images, noise=noise, return_dict=False)
     true, predicted = to_patches(images.float(), count), predicted.float()
@@ -59,25 +61,27 @@ def pictures(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> dict[str, bytes]:
-    """The first evaluation images, a line each: original, what the model sees, what it predicts.
+    """Some evaluation images, a line each: original, what the model sees, what it predicts.
 
     Args:
         model: a ViTMAE, in eval mode.
         inputs: [m, C, H, H], the first rows of the evaluation split.
-        count: how many of them to show.
+        count: how many of them to show, evenly spaced: a split is often sorted by class.
         normalised: see `reconstruct`.
-        mean, std: by which the inputs were normalised, one a channel or one for all.
+        mean: by which the inputs were normalised, one a channel or one for all.
+        std: likewise.
 
     Raises:
         ValueError: a count below 1.
     """
     assert isinstance(inputs, Tensor)
-    images = inputs[: as_int("count", count, minimum=1)]
-    hidden, filled = reconstruct(model, images, normalised)
+    last = len(inputs) - 1
+    count = min(as_int("count", count, minimum=1), last + 1)
+    places = [round(k * last / max(1, count - 1)) for k in range(count)]
+    images = inputs[places]
+    hidden, filled = reconstruct(model, images, places, normalised)
     shift, scale = (torch.tensor(x, device=images.device).view(1, -1, 1, 1) for x in (mean, std))
-    original, predicted = (
-        (x.float() * scale + shift).clamp(0, 1) for x in (images, filled)
-    )
+    original, predicted = ((x.float() * scale + shift).clamp(0, 1) for x in (images, filled))
     seen = torch.where(hidden > 0, torch.full_like(original, GREY), original)
     return {PICTURES_FILE: _png(torch.stack([original, seen, predicted], dim=1))}
 

@@ -66,7 +66,11 @@ def test_initial_matrices_are_xaviers():
     model = masked_autoencoder(**(TINY | {"width": 128}))
     layer = model.vit.layers[0]
     fused = torch.cat([getattr(layer.attention, f"{x}_proj").weight for x in "qkv"])
-    for weight in (fused, layer.mlp.fc1.weight, model.vit.embeddings.patch_embeddings.projection.weight):
+    for weight in (
+        fused,
+        layer.mlp.fc1.weight,
+        model.vit.embeddings.patch_embeddings.projection.weight,
+    ):
         rows, columns = weight.flatten(1).shape
         bound = (6 / (rows + columns)) ** 0.5
         assert 0.98 * bound < weight.abs().max() <= bound
@@ -94,7 +98,7 @@ def test_the_encoder_answers_the_same_features_in_timm(heads):
 
 def test_the_encoders_file_holds_the_same_and_is_the_same_every_time():
     model = shaken()
-    (name, content), = encoder_file(model, None).items()
+    ((name, content),) = encoder_file(model, None).items()
 
     assert name == ENCODER_FILE
     assert encoder_file(model, None)[name] == content
