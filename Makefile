@@ -17,7 +17,7 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table2 clean
+.PHONY: help setup demo test test-slow lint table2 table4 clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -30,6 +30,15 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+# $(call sweeps,TABLE,SWEEP...): run what is missing of each sweep, time it, then build the table;
+# a failure does not keep the rest from being made.
+define sweeps
+	status=0; for sweep in $(2); do \
+	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)$$sweep || status=$$?; done; \
+	$(RUN).report tables $(1) --preset $(PRESET) || status=$$?; exit $$status
+endef
+
 demo: setup ## every method and control on the embedded digits, and their table
 	$(RUN).train -m sweep=demo/digits $(ARGS)
 	$(RUN).bench pairs demo/digits
@@ -39,6 +48,9 @@ table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	status=0; $(RUN).train -m sweep=$(PREFIX)table2 $(ARGS) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)table2 || status=$$?; \
 	$(RUN).report tables table2 --preset $(PRESET) || status=$$?; exit $$status
+
+table4: setup ## Table 4: MAE pre-training, then fine-tuning of the encoders that it leaves
+	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune)
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

@@ -49,7 +49,7 @@ def test_pretraining_learns_and_leaves_its_encoder_and_pictures(pretrain):
 
 
 @pytest.mark.parametrize(
-    ("method", "share"), [("eswp", 0.8), ("pruning/eswp_r0.3", 0.7), ("pruning/eswp_r0.5", 0.5)]
+    ("method", "share"), [("eswp", 0.8), ("eswp_r0.3", 0.7), ("eswp_r0.5", 0.5)]
 )
 def test_with_b_equal_to_b_nothing_is_scored(pretrain, method, share):
     summary, _ = pretrain(
@@ -62,7 +62,7 @@ def test_with_b_equal_to_b_nothing_is_scored(pretrain, method, share):
 
 
 def test_the_pruned_rows_have_labels_of_their_own(pretrain, tmp_path):
-    pretrain("method=pruning/eswp_r0.3", "epochs=1")
+    pretrain("method=eswp_r0.3", "epochs=1")
     member = json.loads((tmp_path / "runs" / "members.jsonl").read_text())
     assert member["row"] == "eswp_r0.3"
 
