@@ -19,7 +19,7 @@ import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from es_repro.artifacts import leave_artifacts
 from es_repro.build import build_engine, build_selector, load_data, run_epochs
@@ -59,6 +59,8 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     if config.run.threads is not None:
         torch.set_num_threads(config.run.threads)
     data = load_data(config)
+    # Resolved once: what other runs left may change between the hash and the build.
+    config = OmegaConf.create(plain(config))
     epochs = run_epochs(config)
     selector = build_selector(config, data.num_samples, epochs, device)
     resolved = plain(config) | {"epochs": epochs, "compile": compiled}

@@ -158,7 +158,7 @@ def test_mae_fine_tuning_follows_the_paper(compose_run):
     assert config.schedule.warmup == 5 / 50
     assert config.parameter_groups.decay == 0.75
     assert (config.task.mixup, config.task.cutmix, config.task.label_smoothing) == (0.8, 1.0, 0.1)
-    assert (config.model.drop_path_rate, config.model.global_pool) == (0.2, "avg")
+    assert (config.model.drop_path, config.model.options.global_pool) == (0.2, "avg")
 
 
 @pytest.mark.parametrize("preset", ["", "demo/", "small/"])

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -112,6 +113,55 @@ def test_a_resumed_run_goes_on_with_the_same_masks(pretrain, quick, tmp_path, mo
 )
 def test_bad_input_is_one_line(cli, override, message):
     code, _, err = cli(*MAE, override)
+    assert code == 1
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+VIT = (
+    "task=mixed_classification", "optimizer=adamw", "parameter_groups=layer_decay",
+    "schedule=warmup_cosine", "recipe.max_lr.default=0.01", "method=baseline",
+    "model=vit_tiny_p8", "model.options.patch_size=2", "model.options.embed_dim=16",
+    "model.options.depth=1", "model.options.num_heads=2", "+model.options.global_pool=avg",
+    "+model.new=[norm,fc_norm]",
+)  # fmt: skip
+LEFT = "model.weights='${left_by:${run.root},default,${row},${seed},encoder.safetensors}'"
+
+
+def test_fine_tuning_starts_from_the_encoder_of_its_row(pretrain, quick, monkeypatch):
+    rows = ("baseline", "eswp_r0.5")
+    folders = [pretrain(f"method={row}", "epochs=1", "subset=100")[1] for row in rows]
+    seen = []
+    fit = Engine.fit
+
+    def watched(self):
+        seen.append({name: value.clone() for name, value in self.net.state_dict().items()})
+        return fit(self)
+
+    monkeypatch.setattr(Engine, "fit", watched)
+    runs = [train(quick(*VIT, LEFT, f"row={row}", "epochs=1", "subset=100")) for row in rows]
+
+    for folder, state in zip(folders, seen, strict=True):
+        encoder = load_file(folder / "encoder.safetensors")
+        for name in encoder.keys() - {"norm.weight", "norm.bias"}:
+            assert torch.equal(state[name], encoder[name])
+    assert runs[0]["run"] != runs[1]["run"]  # the weights are part of what determines a run
+    assert 0 <= runs[0]["test/accuracy"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("row=infobatch", "model.weights: default, row infobatch, seed 0 has not been run"),
+        ("model.weights=nowhere.safetensors", "weights='nowhere.safetensors': must be"),
+        ("model.options.embed_dim=32", "cls_token is [1, 1, 16], not [1, 1, 32]"),
+        ("model.options.depth=2", "12 of 28 tensors are missing, blocks.1.norm1.weight the first"),
+    ],
+)
+def test_an_encoder_that_does_not_fit_is_one_line(cli, change, message):
+    common = ("seed=0", "subset=100", "epochs=1")
+    assert cli(*MAE, *LEAVE, "method=baseline", *common)[0] == 0
+    code, _, err = cli(*VIT, LEFT, "row=baseline", *common, change)
     assert code == 1
     assert message in err
     assert len(err.splitlines()) == 1
