@@ -18,7 +18,7 @@ RUN := $(BIN)/python -m es_repro
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
 .PHONY: help setup demo test test-slow lint pretrained theory bench clean \
-	table1 table2 table3 memory table5 table6 table7 table8 table9 \
+	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
 help: ## list the targets
@@ -70,6 +70,9 @@ table3: pretrained ## Table 3: ViT-L on ImageNet; its demo also fine-tunes a sma
 
 memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1
 	$(call sweeps,memory,memory)
+
+table4: setup ## Table 4: MAE pre-training, then fine-tuning of the encoders that it leaves
+	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune)
 
 table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
 	$(call sweeps,table5,table5)

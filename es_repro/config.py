@@ -3,12 +3,15 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+
+from es_repro.pretrained import file_of_run
 
 __all__ = [
     "config_folder",
@@ -23,6 +26,7 @@ __all__ = [
 # Keys that do not change what a run computes: where it writes, what it is called, how it is shown.
 NOT_HASHED = (
     "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
+    "artifacts",
 )  # fmt: skip
 # The same of the data set: where it lies, who decodes it, and when to give up. What a tokenizer
 # does is in the data's fingerprint, wherever it lies.
@@ -38,8 +42,20 @@ def config_folder() -> str:
 
 
 def register_resolvers() -> None:
-    """The one resolver of our own: `${one_minus:x}`, without the noise of binary fractions."""
-    OmegaConf.register_new_resolver("one_minus", lambda x: round(1 - x, 12), replace=True)
+    """The resolvers of our own.
+
+    `${one_minus:x}`, without the noise of binary fractions; `${share:part,whole}`;
+    `${linear_scaling:rate,B}`, a rate stated for batches of 256 at B (Goyal et al. 2017);
+    `${left_by:root,experiment,row,seed,name}`, the file of a finished run.
+    """
+    ours: dict[str, Callable[..., Any]] = {
+        "one_minus": lambda x: round(1 - x, 12),
+        "share": lambda part, whole: round(part / whole, 12),
+        "linear_scaling": lambda rate, batch_size: round(rate * batch_size / 256, 12),
+        "left_by": lambda root, *asked: str(file_of_run(Path(root), *asked)),
+    }
+    for name, resolve in ours.items():
+        OmegaConf.register_new_resolver(name, resolve, replace=True)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -112,6 +128,8 @@ def readable(error: BaseException) -> str:
         listed = [x for x in options if x != "Config"]
         known = ", ".join(listed[: listed.index("search")] if "search" in listed else listed)
         return f"{group}={name}: must be one of {known}"
+    if match := re.search(r"raised while resolving interpolation: (.*?)( full_key:|$)", text):
+        return match.group(1)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match.group(1)}: no such key; --help lists them (+key=value would add one)"
     return text

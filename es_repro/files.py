@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 __all__ = ["append_line", "write_atomically", "write_json"]
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Let `write` fill a file beside `path`, flush it to disk and rename it into place.
 
     Raises:

@@ -121,7 +121,6 @@ class SweepProgress(Callback):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sweep", daemon=True)
         self._thread.start()
-        self._signals = SweepStop(self.root)
         SweepProgress.open = self
 
     def close(self) -> list[dict[str, Any]]:

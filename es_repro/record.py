@@ -182,6 +182,18 @@ class Record:
         draft.rename(place)
         shutil.rmtree(former, ignore_errors=True)
 
+    def keep(self, name: str, content: bytes) -> None:
+        """Put a file of the trained model's into the folder; W&B is shown pictures.
+
+        Args:
+            name: of the file, without a folder.
+            content: all of it; an earlier file of that name is replaced.
+        """
+        write_atomically(self.folder / name, lambda file: file.write(content))
+        if self._mirror is not None and name.endswith(".png"):
+            picture = wandb.Image(str(self.folder / name))
+            self._mirror.log({Path(name).stem: picture})
+
     def finish(self, summary: Mapping[str, Number]) -> None:
         """Write the summary and, last of all, the marker that the run is whole."""
         side_by_side = self.lease.jobs_side_by_side

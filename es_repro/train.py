@@ -18,6 +18,7 @@ from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from es_repro.artifacts import leave_artifacts
 from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
 from es_repro.bystander import Bystander
 from es_repro.checkpoint import Checkpoints
@@ -78,6 +79,8 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     device = device if ranks.alone else ranks.device
     with ranks.one_first():
         data = load_data(config)
+    # Resolved once: what other runs left may change between the hash and the build.
+    config = OmegaConf.create(plain(config))
     epochs = run_epochs(config)
     selector = build_selector(config, data.num_samples, epochs, device)
     resolved = plain(config) | {"epochs": epochs, "compile": compiled} | determinants(config, ranks)
@@ -122,19 +125,19 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
             engine.load_state_dict(state)
         signals.watch(engine)
         found = engine.fit()
+        if isinstance(record, Record):
+            leave_artifacts(map(instantiate, config.artifacts.values()), engine, record)
         foreign = strangers.cores(ranks.local_size)
         peaks = {name: found[name] for name in found if name.startswith("memory/")}
-        summary = (
-            found
-            | ranks.largest(peaks)
-            | {
-                "headline": f"{data.split}/{engine.task.headline}",
-                "time/foreign_cores": foreign,
-                "time/contended": record.lease.jobs_side_by_side > 1
-                or (device.type == "cpu" and foreign > CONTENDED_CORES),
-                "resumed": record.attempt,
-            }
-        )
+        summary = {
+            **found,
+            **ranks.largest(peaks),
+            "headline": f"{data.split}/{engine.task.headline}",
+            "time/foreign_cores": foreign,
+            "time/contended": record.lease.jobs_side_by_side > 1
+            or (device.type == "cpu" and foreign > CONTENDED_CORES),
+            "resumed": record.attempt,
+        }
         record.finish(summary)
     return summary | {"run": run, "kept": False}
 

@@ -11,6 +11,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from es_repro.rows import Inputs
 from es_repro.selection import require
 from es_repro.tasks.base import Output
+from es_repro.tasks.mixing import Mixing
 
 __all__ = ["Classification", "class_signals"]
 
@@ -24,6 +25,8 @@ class Classification:
             0.1), which flattens what loss-proportional methods draw from.
         score_loss: what selectors see: the training loss (`same`) or the cross-entropy without
             smoothing (`unsmoothed`).
+        mixup, cutmix: see `Mixing`; in training passes alone. A blended image's loss belongs to
+            two samples: not to be used with selection.
 
     Raises:
         ValueError: a value outside its range; the message names it.
@@ -39,6 +42,8 @@ class Classification:
         num_classes: int,
         label_smoothing: float = 0.0,
         score_loss: Literal["same", "unsmoothed"] = "same",
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
     ) -> None:
         require(0 <= label_smoothing < 1, "label_smoothing", label_smoothing, "in [0, 1)")
         require(
@@ -47,20 +52,29 @@ class Classification:
         self.num_classes = num_classes
         self.label_smoothing = label_smoothing
         self.unsmoothed_scores = score_loss == "unsmoothed" and label_smoothing > 0
+        self.mixing = Mixing(mixup, cutmix)
 
     def __call__(
         self, model: nn.Module, inputs: Inputs, targets: Tensor, signals: frozenset[str]
     ) -> Output:
+        own = 1.0  # share of a row's own label
+        if self.mixing and model.training and torch.is_grad_enabled():
+            assert isinstance(inputs, Tensor)
+            inputs, own = self.mixing(inputs)
         # float32 before the loss: bf16 has three digits and would make ties in the score table.
         logits = model(inputs).float()
-        losses = F.cross_entropy(
-            logits, targets, reduction="none", label_smoothing=self.label_smoothing
-        )
+        losses = self._losses(logits, targets)
+        if own < 1:
+            losses = own * losses + (1 - own) * self._losses(logits, targets.flip(0))
         known = logits.detach()
         scores = losses.detach()
         if self.unsmoothed_scores:
             scores = F.cross_entropy(known, targets, reduction="none")
         return Output(losses, scores, class_signals(known, targets, signals))
+
+    def _losses(self, logits: Tensor, targets: Tensor) -> Tensor:
+        smoothing = self.label_smoothing
+        return F.cross_entropy(logits, targets, reduction="none", label_smoothing=smoothing)
 
     def metrics(self) -> MetricCollection:
         metrics: dict[str, Metric | MetricCollection] = {
