@@ -271,7 +271,7 @@ def test_ranks_that_plan_differently_stop_before_they_train(quick, tmp_path):
     answers = launch(with_a_seed_of_its_own, tmp_path / "answers", handed_over(config))
 
     assert answers[0] == answers[1]
-    assert answers[0].startswith("RuntimeError: epoch 1: the ranks' plans differ")
+    assert answers[0].startswith("RuntimeError: epoch 0: the ranks' plans differ")
 
 
 @pytest.mark.parametrize("sync", ["step", "epoch"])
