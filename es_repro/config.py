@@ -21,20 +21,26 @@ __all__ = [
     "register_resolvers",
     "run_hash",
     "weights_fingerprint",
+    "weights_note",
 ]
 
 # Keys that do not change what a run computes: where it writes, what it is called, how it is shown.
 NOT_HASHED = (
     "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
 )  # fmt: skip
-# The same of the data set: where it lies, who decodes it, and when to give up.
-NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged")
+# The same of the data set: where it lies, who decodes it, and when to give up. What a tokenizer
+# does is in the data's fingerprint, wherever it lies.
+NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged", "cache_root", "tokenizer")
 # What a command may say without leaving an experiment's recipe: which of its runs, how, and where.
 OF_THE_COMMAND = (
     "experiment", "method", "seed", "sweep", "resume", "missing_data", "fail_fast", "run",
     "tracker", "compile", "compile_mode", "hydra",
 )  # fmt: skip
-PLACES = ("dataset.data_root", "dataset.download", "dataset.num_workers")
+# Weights elsewhere are the same until their fingerprint says otherwise; none (null) are not.
+PLACES = (
+    "dataset.data_root", "dataset.download", "dataset.num_workers", "dataset.cache_root",
+    "dataset.tokenizer", "model.weights",
+)  # fmt: skip
 
 
 def config_folder() -> str:
@@ -93,6 +99,20 @@ def weights_fingerprint(place: str | None) -> str | None:
     return digest.hexdigest()
 
 
+def weights_note(config: dict[str, Any]) -> dict[str, str]:
+    """What a reader must know of the initial weights, as the `note` that stands by every number.
+
+    Args:
+        config: resolved, plain. Where `recipe.pretrained` says that the recipe starts from trained
+            weights, a run that starts from random ones says so, and any other which it took.
+    """
+    if not config["recipe"].get("pretrained"):
+        return {}
+    weights = config["model"].get("weights")
+    kind = Path(weights).name if weights and Path(weights).is_dir() else weights
+    return {"note": f"weights: {kind or 'none (random initialisation)'}"}
+
+
 def readable(error: BaseException) -> str:
     """One line that says what to mend, for a user who has only the command line before them."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
@@ -124,7 +144,8 @@ def departures(overrides: Iterable[str], swept: Mapping[str, object]) -> list[st
         key, _, value = override.lstrip("+~").partition("=")
         asked = [text.strip() for text in str(swept.get(key, "")).split(",")]
         group, _, inner = key.partition(".")
-        free = key in PLACES or (group in OF_THE_COMMAND and not (inner and group == "method"))
+        place = key in PLACES and value != "null"
+        free = place or (group in OF_THE_COMMAND and not (inner and group == "method"))
         if not free and value not in asked:
             found.append(override)
     return found

@@ -21,12 +21,14 @@ from es_repro.compiling import Compiler
 from es_repro.counters import Cost, Interval, Picks, effective_sample_size
 from es_repro.data import Loader
 from es_repro.exchange import Exchange
+from es_repro.export import NO_EXPORTS, Exports
 from es_repro.generators import isolated_generators
+from es_repro.memory import Memory
 from es_repro.passes import ForwardFlops, Statistics
 from es_repro.ranks import Ranks
 from es_repro.record import Record
 from es_repro.rehearsal import rehearse
-from es_repro.rows import Batch, Inputs, micro_batches, take_rows
+from es_repro.rows import Batch, Inputs, length_order, micro_batches, take_rows
 from es_repro.selection import EpochPlan, ProgressScheduler, Selector, require
 from es_repro.settings import Settings
 from es_repro.state import engine_state, load_engine_state, rows_per_step
@@ -52,6 +54,7 @@ class Engine:
         schedule: progress in [0, 1] -> factor of the learning rate.
         record: where it is written.
         settings: the rest.
+        exports: keeps the model of some steps for others to use.
         twin: a whole copy of a sharded model, to count FLOPs on.
         show: called with (share done, one-line state) now and then, for a progress bar.
 
@@ -72,6 +75,7 @@ class Engine:
         schedule: Callable[[float], float],
         record: Record | Bystander,
         settings: Settings,
+        exports: Exports = NO_EXPORTS,
         twin: nn.Module | None = None,
         show: Callable[[float, str], None] | None = None,
     ) -> None:
@@ -84,7 +88,7 @@ class Engine:
         self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
         self.ranks = Ranks(fabric)
         self.exchange = Exchange(self.ranks, selector, settings.table_sync)
-        self.record, self.settings, self.show = record, settings, show
+        self.record, self.settings, self.show, self.exports = record, settings, show, exports
         self.net, self.inner_optimizer = model, optimizer
         self.compiler = Compiler(settings.compile, settings.compile_mode)
         self.scorer = self.compiler.wrap(model)
@@ -94,14 +98,15 @@ class Engine:
         self.scheduler = ProgressScheduler(optimizer, schedule)
         self.statistics = Statistics(model, settings.score_mode, settings.bn_update)
         self.statistics.warn_of_pieces(settings.score_micro_batch)
-        device = fabric.device
-        self.clock, self.cost, self.warm_up_seconds = Clock(device), Cost(), 0.0
+        self.clock, self.cost, self.warm_up_seconds = Clock(device := fabric.device), Cost(), 0.0
+        self.memory = Memory(device, activations=not settings.compile and twin is None)
         self.flops = ForwardFlops(task, twin or model)
-        self.picks = Picks(loader.labels, loader.num_samples, self.ranks)
+        self.picks = Picks(loader, self.ranks)
         self.interval = Interval(settings.log_every, device)
         self.nonfinite = torch.zeros((), device=device)
         self.epoch, self.position = 0, 0
-        self.best = float("-inf")
+        self.better = max if task.larger_is_better else min
+        self.best = float("-inf" if task.larger_is_better else "inf")
         self.latest: dict[str, float] = {}
         self.alignment, self.stop = Alignment(loader), False
         self.saved_at = time.monotonic()
@@ -166,11 +171,13 @@ class Engine:
             isolated_generators(self.fabric.device),
         ):
             size = self.settings.score_micro_batch
-            for _, rows, labels in micro_batches(targets, inputs, targets, size):
+            order = length_order(inputs, size, enabled=self.settings.group_by_length)
+            for _, rows, labels in micro_batches(targets, inputs, targets, size, order):
                 with self.compiler.at(len(labels)):
                     pieces.append(self.task(self.scorer, rows, labels, self.selector.signals))
                 self.cost.flops += self.flops(rows, labels)
-        return Output.join(pieces)
+                self.cost.scoring_passes += 1
+        return Output.join(pieces, order)
 
     def train_batch(
         self, index: Tensor, inputs: Inputs, targets: Tensor, selected: bool
@@ -180,7 +187,8 @@ class Engine:
         pieces, objective = [], torch.zeros((), device=index.device)
         with self.statistics.training(selected=selected):
             size, left = self.settings.micro_batch_size, len(index)
-            for ids, rows, labels in micro_batches(index, inputs, targets, size):
+            order = length_order(inputs, size, enabled=self.settings.group_by_length)
+            for ids, rows, labels in micro_batches(index, inputs, targets, size, order):
                 left -= len(ids)
                 with self.compiler.at(len(ids)), self.ranks.no_sync(self.model, skip=left > 0):
                     output = self.task(self.model, rows, labels, wanted)
@@ -189,19 +197,18 @@ class Engine:
                 objective = objective + loss.detach()
                 pieces.append(Output(output.losses.detach(), output.scores, output.signals))
                 self.cost.flops += 3 * self.flops(rows, labels)
+                self.cost.backward_passes += 1
         if self.skips:
             self.nonfinite = self.ranks.most(1 - torch.isfinite(objective).float())
-        return objective, Output.join(pieces)
+        return objective, Output.join(pieces, order)
 
     def update(self) -> None:
         """Step the optimizer; a fused one leaves everything as it was where `found_inf` is set."""
         if self.settings.clip_norm is not None:
             self.fabric.clip_gradients(
-                self.model,
-                self.optimizer,
-                max_norm=self.settings.clip_norm,
-                error_if_nonfinite=False,
-            )
+                self.model, self.optimizer,
+                max_norm=self.settings.clip_norm, error_if_nonfinite=False,
+            )  # fmt: skip
         if self.skips:
             self.inner_optimizer.found_inf = self.nonfinite  # type: ignore[attr-defined]
         self.optimizer.step()
@@ -253,16 +260,16 @@ class Engine:
         if not self.finished:
             self.warm_up()
         while not self.finished:
+            self.memory.start_epoch()
             with self.clock.running():
                 self.train_epoch()
+            self.memory.end_epoch(selecting=self.selector.selects_batches)
             self.end_epoch()
         return self.summary()
 
     def warm_up(self) -> None:
         """Take each kind of pass once, before any clock runs; only compiled code is kept of it."""
-        started = time.perf_counter()
-        rehearse(self)
-        self.warm_up_seconds = time.perf_counter() - started
+        self.warm_up_seconds = rehearse(self)
 
     def count(
         self, index: Tensor, forwarded: int, objective: Tensor, seen: Output, selecting: bool
@@ -282,6 +289,7 @@ class Engine:
         if self.step % self.settings.log_every == 0:
             self.report_steps()
         stop, due = self.ranks.agree(self.stop, self.due)
+        due |= self.step in self.exports.steps
         if stop or due or (every is not None and self.step % every == 0):
             with self.clock.paused():
                 self.save()
@@ -322,7 +330,7 @@ class Engine:
         last = self.finished
         if last or self.epoch % self.settings.eval_every == 0:
             self.latest = self.evaluate()
-            self.best = max(self.best, self.latest[self.task.headline])
+            self.best = self.better(self.best, self.latest[self.task.headline])
         share = {
             "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
             "data/batch_rows": rows_per_step(self),
@@ -366,19 +374,20 @@ class Engine:
         best = {f"{self.loader.split}/{self.task.headline}_best": self.best}
         cost = self.cost.over(self.ranks)
         passes = cost.forward_samples + 2 * cost.bp_samples
+        selecting = self.cost.selecting_steps
         kinds = {
             "cost/flops_per_sample": cost.flops / max(1, passes),
-            "steps/selecting": self.cost.selecting_steps,
-            "steps/plain": self.step - self.cost.selecting_steps,
+            **{"steps/selecting": selecting, "steps/plain": self.step - selecting},
             "time/warm_up_seconds": self.warm_up_seconds,
         }
-        return self.metrics() | best | self.costs() | kinds
+        return self.metrics() | best | self.costs() | kinds | self.memory.summary()
 
     # ---------------------------------------------------------------- checkpoint and resume
 
     def save(self) -> None:
         """Write a checkpoint from which the run goes on bit for bit; never of a broken state."""
         self.report_steps()
+        self.exports.write(self.step)
         self.record.checkpoints.save(self.state_dict(), self.step)
         self.saved_at = time.monotonic()
 

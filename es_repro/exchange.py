@@ -85,17 +85,21 @@ class Exchange:
             return mine.scores, mine.signals
         rows = torch.zeros(len(mine.scores), dtype=torch.int64, device=mine.scores.device)
         packed = pack(rows, mine.scores, mine.signals)
-        gathered = packed.new_empty(self._ranks.world_size, *packed.shape)
-        dist.all_gather_into_tensor(gathered, packed)
+        gathered = self._room(packed)
+        dist.all_gather_into_tensor(gathered.flatten(0, 1), packed)
         dealt = gathered.permute(1, 2, 0).flatten(1)[:, : len(ids)]  # one by one to the ranks
         return unpack(dealt, {name: signal[:0] for name, signal in mine.signals.items()})[1:]
 
     def _start(self) -> None:
         packed = torch.cat(self._rows, dim=1)
         self._rows.clear()
-        gathered = packed.new_empty(self._ranks.world_size, *packed.shape)
-        work = dist.all_gather_into_tensor(gathered, packed, async_op=True)
+        gathered = self._room(packed)
+        work = dist.all_gather_into_tensor(gathered.flatten(0, 1), packed, async_op=True)
         self._sent = work, gathered
+
+    def _room(self, packed: Tensor) -> Tensor:
+        """Where every rank's rows will lie: [W, columns, m]."""
+        return packed.new_empty(self._ranks.world_size, *packed.shape)
 
 
 def pack(index: Tensor, losses: Tensor, signals: Mapping[str, Tensor]) -> Tensor:

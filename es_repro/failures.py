@@ -13,7 +13,11 @@ from es_repro.launch import is_alone
 __all__ = ["RankLost", "noticing", "speaks"]
 
 # How the backends say that a peer is gone; gloo raises plain RuntimeErrors.
-GONE = re.compile(r"gloo|NCCL|connection (closed|reset|refused)|broken pipe|socket", re.IGNORECASE)
+GONE = re.compile(
+    r"closed by peer|connection (was )?(closed|reset|refused)|broken pipe|socket|timed out|timeout"
+    r"|remote process|abort",
+    re.IGNORECASE,
+)
 KEY = "es_repro/failure"
 
 

@@ -37,10 +37,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_atomically(path, lambda file: _write(file, text.encode()))
 
 
-def append_line(path: Path, content: Mapping[str, Any]) -> None:
+def append_line(path: Path, content: Mapping[str, Any], *, durable: bool = False) -> None:
     """Append one JSON line in a single write, so that lines of several processes never mix.
 
-    After a line that a kill tore it begins a new one.
+    After a line that a kill tore it begins a new one. `durable`: on the disk when this returns.
 
     Raises:
         OSError: no space, no permission.
@@ -53,6 +53,8 @@ def append_line(path: Path, content: Mapping[str, Any]) -> None:
         try:
             if file.write(line) < len(line):  # the last bytes of a disk were enough for a part
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if durable:
+                os.fsync(file.fileno())
         except OSError as error:
             raise _named(error, path) from error
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from es_repro.files import append_line
 from es_repro.launch import is_main
 from es_repro.lease import is_held
-from es_repro.signals import SweepStop
+from es_repro.signals import SweepSignals
 
 __all__ = ["JOBS", "RunBar", "SweepProgress", "job_line", "read_jobs"]
 
@@ -120,16 +120,16 @@ class SweepProgress(Callback):
             self.line = self.bars.add_task("sweep", total=self.total, state="")
             self.bars.start()
         self.running: dict[str, TaskID] = {}
+        self._signals = SweepSignals(self.root)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sweep", daemon=True)
         self._thread.start()
-        self._signals = SweepStop(self.root)
         SweepProgress.open = self
 
     def close(self) -> list[dict[str, Any]]:
         """Stop watching and answer the jobs; `main` calls it however the sweep ended."""
         SweepProgress.open = None
-        self._signals.close()
+        self._signals.restore()
         self._stop.set()
         self._thread.join()
         self._look()

@@ -7,6 +7,7 @@ CPU, so that nothing waits for a device.
 
 import contextlib
 import hashlib
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
@@ -135,12 +136,20 @@ class Ranks:
         return tuple(bool(flag) for flag in flags.tolist())
 
     def everyones(self, mine: T) -> list[T]:
-        """One small object of every rank, by rank."""
+        """One small object of every rank, by rank; of what a checkpoint may hold, on the CPU."""
         if self.alone:
             return [mine]
+        written = io.BytesIO()
+        torch.save(mine, written)  # torch's own pickling of tensors between ranks is broken in 2.12
         found: list[Any] = [None] * self.world_size
-        dist.all_gather_object(found, mine, group=self._hosts)
-        return found
+        dist.all_gather_object(found, written.getvalue(), group=self._hosts)
+        loaded = (torch.load(io.BytesIO(x), "cpu", weights_only=True) for x in found)
+        return list(loaded)
+
+    def largest(self, mine: Mapping[str, int | None]) -> dict[str, int | None]:
+        """The largest of the ranks' values of each name, None where none knows one."""
+        found = self.everyones(mine)
+        return {name: max((x[name] or 0 for x in found), default=0) or None for name in mine}
 
     def from_main(self, make: Callable[[], T]) -> T:
         """What `make` answers on rank 0, where alone it is called."""

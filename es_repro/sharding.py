@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
-__all__ = ["load_model", "load_optimizer", "shard", "whole"]
+__all__ = ["fit_to_shards", "load_model", "load_optimizer", "shard", "whole"]
 
 
 def shard(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
@@ -27,6 +27,14 @@ def shard(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
                 fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
     return twin
+
+
+def fit_to_shards(optimizer: Optimizer) -> Optimizer:
+    """Let an optimizer over shards do without what torch has not built for them (fused SGD)."""
+    if isinstance(optimizer, SGD):
+        for group in optimizer.param_groups:
+            group["fused"] = False
+    return optimizer
 
 
 def whole(state: Any) -> Any:  # noqa: ANN401 - a tree of state dictionaries

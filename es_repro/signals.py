@@ -1,8 +1,7 @@
 """What asks a run to end, and how it does: save at the next step, close the record, pass it on."""
 
-import os
+import contextlib
 import signal
-import socket
 import time
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -11,15 +10,14 @@ from typing import Self
 import psutil
 
 from es_repro.engine import Engine, Stopped
-from es_repro.lease import NAME, is_held
+from es_repro.lease import is_held
 
-__all__ = ["StopSignals", "SweepStop"]
+__all__ = ["StopSignals", "SweepSignals"]
 
 # A person's, torchrun's or a scheduler's; and what Slurm sends before a time limit or preemption
 # when submitit has asked for it (its handler requeues the job).
 SIGNALS = (signal.SIGTERM, signal.SIGUSR2)
-
-# How long a sweep that is asked to stop waits for its jobs to save; then they are killed.
+# What the workers of a sweep are given for a step and a checkpoint.
 PATIENCE_SECONDS = 60.0
 
 
@@ -62,35 +60,37 @@ class StopSignals:
             self._engine.stop = True
 
 
-class SweepStop:
-    """In the process that launched a sweep: its jobs save and end before it does.
+class SweepSignals:
+    """In the process that started a sweep: SIGTERM goes on to its workers, then ends the sweep.
 
-    Without it the jobs' processes would outlive the sweep and go on with what it had queued.
+    joblib kills its workers when their parent ends, and orphans them when it is killed: so the
+    parent waits until each has saved and given back its lease.
 
     Args:
-        root: where the sweep's runs are recorded.
+        root: the run root.
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._before = signal.signal(signal.SIGTERM, self._ask)
+        self._before = signal.signal(signal.SIGTERM, self._end)
 
-    def close(self) -> None:
-        """Leave the signal to whoever had it before."""
+    def restore(self) -> None:
+        """Put back the handler that was there before."""
         signal.signal(signal.SIGTERM, self._before)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        asked = self._jobs()
-        for job in asked:
-            os.kill(job, signal.SIGTERM)
+    def _end(self, number: int, frame: FrameType | None) -> None:
+        told = self._held()
+        for process in set(told.values()):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.terminate()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while asked & self._jobs() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        raise Stopped("the sweep was asked to stop; the same command goes on with it")
+        # By run, not by worker: one that has saved takes the next run of the queue.
+        while told.keys() & self._held().keys() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        raise Stopped("the sweep's runs have saved; the same command goes on with them")
 
-    def _jobs(self) -> set[int]:
-        """The child processes that hold one of the sweep's runs now."""
-        children = {child.pid for child in psutil.Process().children(recursive=True)}
-        held = [is_held(path.parent) for path in self._root.glob(f"*/{NAME}")]
-        here = socket.gethostname()
-        return children & {int(x["pid"]) for x in held if x and x["host"] == here}
+    def _held(self) -> dict[Path, psutil.Process]:
+        """The runs that this process's descendants hold."""
+        workers = {x.pid: x for x in psutil.Process().children(recursive=True)}
+        held = {path.parent: is_held(path.parent) for path in self._root.glob("*/lease.json")}
+        return {run: workers[x["pid"]] for run, x in held.items() if x and x["pid"] in workers}

@@ -9,16 +9,16 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from es_repro.build import build_engine, build_selector, load_data, run_epochs
+from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
 from es_repro.bystander import Bystander
 from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
@@ -29,6 +29,7 @@ from es_repro.config import (
     readable,
     register_resolvers,
     run_hash,
+    weights_note,
 )
 from es_repro.data import DataNotFound
 from es_repro.engine import Engine, Stopped
@@ -36,7 +37,7 @@ from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
 from es_repro.launch import is_alone, is_main
 from es_repro.lease import Lease
-from es_repro.machine import PeakMemory, Strangers, environment, resolve_device, resolve_precision
+from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
 from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
@@ -72,6 +73,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         The summary, with `run` (its hash) and `kept` (whether it was there already).
     """
     check(config)
+    config = cast(DictConfig, OmegaConf.merge(config, run_steps(config)))
     device = resolve_device(config.run.device)
     precision = resolve_precision(config.precision, device)
     compiled = resolve_compile(config.compile, device)
@@ -90,7 +92,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         data=data.fingerprint,
         semantics=type(selector).semantics_version,
     )
-    resolved["dataset"] |= {"fingerprint": data.fingerprint}
+    resolved["dataset"] |= {"fingerprint": data.fingerprint} | weights_note(resolved)
     root = Path(config.run.root)
     folder = root / run
     labels = {"experiment": config.experiment, "row": config.row}
@@ -104,11 +106,12 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     label = f"{config.row} seed {config.seed}"
     bar = RunBar(label, enabled=not in_sweep and ranks.main)
     about = environment(device, precision, compiled, ranks.world_size)
+    about |= {"data_notes": getattr(data, "notes", {})}
     keep, tracker = config.run.keep_checkpoints, instantiate(config.tracker)
     written = Record(folder, resolved, about, labels, tracker, keep) if ranks.main else Bystander()
     with StopSignals() as signals, written as record, bar, noticing():
         record.lease.report(share=0.0, state="starting", label=label)
-        memory, strangers = PeakMemory(device), Strangers()
+        strangers = Strangers()
         engine = build_engine(
             config,
             data=data,
@@ -125,14 +128,18 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         signals.watch(engine)
         found = engine.fit()
         foreign = strangers.cores(ranks.local_size)
-        summary = found | {
-            "memory/peak_bytes": max(ranks.everyones(memory.read() or 0)) or None,
-            "headline": f"{data.split}/{engine.task.headline}",
-            "time/foreign_cores": foreign,
-            "time/contended": record.lease.jobs_side_by_side > 1
-            or (device.type == "cpu" and foreign > CONTENDED_CORES),
-            "resumed": record.attempt,
-        }
+        peaks = {name: found[name] for name in found if name.startswith("memory/")}
+        summary = (
+            found
+            | ranks.largest(peaks)
+            | {
+                "headline": f"{data.split}/{engine.task.headline}",
+                "time/foreign_cores": foreign,
+                "time/contended": record.lease.jobs_side_by_side > 1
+                or (device.type == "cpu" and foreign > CONTENDED_CORES),
+                "resumed": record.attempt,
+            }
+        )
         record.finish(summary)
     return summary | {"run": run, "kept": False}
 
@@ -216,6 +223,8 @@ def job(config: DictConfig) -> None:
     sweep = Path(HydraConfig.get().sweep.dir) if in_sweep and is_main() else None
     outcome = {"experiment": config.experiment, "row": config.row, "seed": config.seed}
     started = time.monotonic()
+    if errors and not is_alone():  # the ranks are out of step: they can run nothing more
+        return
     try:
         if sweep and config.fail_fast and any(x["status"] == "failed" for x in read_jobs(sweep)):
             outcome |= {"status": "skipped", "error": "an earlier run failed (fail_fast)"}
@@ -241,14 +250,12 @@ def job(config: DictConfig) -> None:
         else:
             outcome |= {"status": "failed"}
             errors.append(error)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - one failed job must not end its sweep
         outcome |= {"status": "failed", "error": readable(error)}
-        if not is_alone():  # the ranks are out of step: nothing more can be run by them
-            raise
-        errors.append(error)  # one failed job must not end its sweep
+        errors.append(error)
     finally:
         outcome |= {"seconds": time.monotonic() - started}
-        if sweep:
+        if sweep and "status" in outcome:  # else it was stopped, and has not ended
             append_line(sweep / JOBS, outcome)
         elif "value" in outcome and is_main():
             print(f"{job_line(outcome)}\n{config.run.root}/{outcome['run']}")
@@ -275,7 +282,7 @@ def main() -> None:
     code = 0
     try:
         job()
-        if errors and SweepProgress.open is None:
+        if errors and (SweepProgress.open is None or not is_alone()):
             raise errors[0]
     except Stopped as stopped:
         if is_main():

@@ -1,7 +1,9 @@
 """A run from the command line: its record, its second call, and every bad input in one line."""
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -182,7 +184,7 @@ def test_the_command_line_prints_the_result_and_where_it_lies(cli, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("method=evolved", "method=evolved: must be one of baseline, es, eswp"),
+        ("method=evolved", "method=evolved: must be one of baseline, dif, es"),
         ("model=resnet9", "model=resnet9: must be one of"),
         ("method.beta3=1", "method.beta3: no such key"),
         ("epoch=3", "epoch: no such key"),
@@ -263,6 +265,24 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it_at_the_end(cli, tmp_path
     assert err.count("default es seed 0: failed") == 2
 
 
+def test_a_stopped_sweep_says_so_and_shows_what_it_did(cli, tmp_path, monkeypatch):
+    after_step = Engine.after_step
+
+    def terminated(self):
+        if self.selector.method_name() == "es" and self.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        after_step(self)
+
+    monkeypatch.setattr(Engine, "after_step", terminated)
+    code, _, err = cli("-m", "method=baseline,es,loss")
+
+    assert code == 128 + signal.SIGTERM
+    assert "Traceback" not in err
+    assert "[1/3] default baseline seed 0: test/accuracy" in err
+    assert "[2/3] default es seed 0: stopped: the same command goes on" in err
+    assert len(list((tmp_path / "runs").glob("*/done"))) == 1
+
+
 def test_fail_fast_starts_nothing_after_a_failure(cli, tmp_path):
     code, _, err = cli("-m", "optimizer.lr=1e30,0.1", "run.log_every=5", "fail_fast=true")
 
@@ -286,4 +306,4 @@ def test_help_teaches(cli):
 
     assert code == 0
     assert "python -m es_repro.train method=eswp seed=1" in out
-    assert "method: baseline, es, eswp" in out
+    assert "method: baseline, dif, es" in out

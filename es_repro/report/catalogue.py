@@ -167,7 +167,8 @@ _SPECS = (
     TableSpec(
         name="table9", title="Table 9: maths fine-tuning with few samples in memory", paper=9,
         make="make table9", settings=(Setting("table9_qwen_sft", "Qwen2.5-Math-1.5B"),),
-        rows=(METHODS[0], METHODS[7]),
+        # A step costs ES and ESWP the same: one control of equal cost, none at set level.
+        rows=(METHODS[0], *METHODS[6:], CONTROLS[1], CONTROLS[2], CONTROLS[4]),
     ),
     TableSpec(
         name="demo", title="Demo: every method on scikit-learn's digits", make="make demo",

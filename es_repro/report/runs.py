@@ -21,8 +21,10 @@ Kind = Literal["string", "Float64", "boolean"]
 # differ here alone are the same configuration.
 _NOT_OF_THE_RESULT = re.compile(
     r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment)(\.|$)"
-    r"|dataset\.(data_root|download|note)$"
+    r"|dataset\.(data_root|cache_root|tokenizer|download|note)$"
 )
+# Weights that another run left: each row and seed takes its own, and all of them are one choice.
+_LEFT_BY_A_RUN = re.compile(r"^(.*/[0-9a-f]{16}|<path>)/")
 
 _CONFIG: dict[str, Kind] = {
     "epochs": "Float64", "meta_batch_size": "Float64", "micro_batch_size": "Float64",
@@ -81,6 +83,8 @@ def settings(run: Run) -> dict[str, object]:
         for key, value in _flatten(run.config).items()
         if not _NOT_OF_THE_RESULT.match(key)
     }
+    if isinstance(flat.get("model.weights"), str):
+        flat["model.weights"] = _LEFT_BY_A_RUN.sub("RUN/", str(flat["model.weights"]))
     if run.environment.get("precision") is not None:
         flat["resolved precision"] = run.environment["precision"]
     return flat

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.stats import t as student_t
 
 from es_repro.report.cells import reason, resolve
-from es_repro.report.savings import cost_saved, time_saved
+from es_repro.report.savings import Saving, cost_saved, time_saved
 from es_repro.report.specs import (
     OWN_LENGTH,
     Measure,
@@ -23,8 +23,9 @@ __all__ = ["build", "observations"]
 _LEVEL = 0.95  # of the intervals of differences
 _NUMBERS = [
     "value", "value_sd", "best", "best_sd", "difference", "difference_low", "difference_high",
-    "time_saved", "time_low", "time_high", "steps_saved", "bp_saved", "flops_saved",
-    "train_seconds", "paper_value", "paper_difference", "paper_time_saved", "paper_delta",
+    "time_saved", "time_low", "time_high", "paired_saved", "paired_low", "paired_high",
+    "steps_saved", "bp_saved", "flops_saved", "train_seconds", "paper_value",
+    "paper_difference", "paper_time_saved", "paper_delta",
 ]  # fmt: skip
 
 
@@ -61,7 +62,9 @@ def build(
         epoch), best, best_sd (best epoch), num_seeds, num_asked, seeds; difference,
         difference_low, difference_high, num_pairs (to the baseline, paired by seed, of the value
         that the table compares);
-        `X_saved` for X in time, steps, bp, flops, with time_low, time_high, time_origin; contended,
+        `X_saved` for X in time, steps, bp, flops, with time_low, time_high, time_origin;
+        paired_saved, paired_low, paired_high where a paired measurement stands beside comparable
+        clocks, and clock_agrees, whether time_saved lies in that interval; contended,
         train_seconds; paper_value, paper_printed, paper_difference, paper_time_saved,
         paper_time_printed, paper_note, paper_delta, paper_state.
         Values are in the measure's unit, savings in percent.
@@ -207,9 +210,12 @@ def _difference(cell: pd.DataFrame, baseline: pd.DataFrame, column: str) -> dict
 
 def _savings(cell: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, object]:
     time = time_saved(cell, baseline)
+    check = time.check or Saving()
     return {
         "time_saved": time.value, "time_low": time.low, "time_high": time.high,
         "time_origin": time.origin,
+        "paired_saved": check.value, "paired_low": check.low, "paired_high": check.high,
+        "clock_agrees": time.agrees,
         "steps_saved": cost_saved(cell, baseline, "cost/optimizer_steps"),
         "bp_saved": cost_saved(cell, baseline, "cost/bp_samples"),
         "flops_saved": cost_saved(cell, baseline, "cost/flops"),

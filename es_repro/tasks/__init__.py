@@ -2,5 +2,7 @@
 
 from es_repro.tasks.base import Output, Task
 from es_repro.tasks.classification import Classification
+from es_repro.tasks.sequence_classification import SequenceClassification
+from es_repro.tasks.sft import Sft
 
-__all__ = ["Classification", "Output", "Task"]
+__all__ = ["Classification", "Output", "SequenceClassification", "Sft", "Task"]

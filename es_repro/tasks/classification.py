@@ -13,7 +13,7 @@ from es_repro.selection import require
 from es_repro.selection.checks import as_real
 from es_repro.tasks.base import Output
 
-__all__ = ["Classification"]
+__all__ = ["Classification", "class_signals"]
 
 
 class Classification:
@@ -32,6 +32,7 @@ class Classification:
 
     signals = frozenset({"correct", "confidence"})
     headline = "accuracy"
+    larger_is_better = True
 
     def __init__(
         self,
@@ -60,13 +61,7 @@ class Classification:
         scores = losses.detach()
         if self.unsmoothed_scores:
             scores = F.cross_entropy(known, targets, reduction="none")
-        found = {}
-        if "correct" in signals:
-            found["correct"] = known.argmax(1) == targets
-        if "confidence" in signals:
-            # Over the classes; KAKURENBO's released code normalises over the batch.
-            found["confidence"] = known.softmax(1).amax(1)
-        return Output(losses, scores, found)
+        return Output(losses, scores, class_signals(known, targets, signals))
 
     def metrics(self) -> MetricCollection:
         metrics: dict[str, Metric | MetricCollection] = {
@@ -82,3 +77,14 @@ class Classification:
             logits = model(inputs).float()
             metrics["accuracy"].update(logits, targets)
             metrics["loss"].update(F.cross_entropy(logits, targets, reduction="none"))
+
+
+def class_signals(logits: Tensor, targets: Tensor, wanted: frozenset[str]) -> dict[str, Tensor]:
+    """What logits [m, C], detached, say about a prediction beside its loss: only what is wanted."""
+    found = {}
+    if "correct" in wanted:
+        found["correct"] = logits.argmax(1) == targets
+    if "confidence" in wanted:
+        # Over the classes; KAKURENBO's released code normalises over the batch.
+        found["confidence"] = logits.softmax(1).amax(1)
+    return found

@@ -147,3 +147,19 @@ def test_a_document_without_a_finished_run_still_stands(root):
     text = document("T", table(root), kept, listed, ["make table2"])
     assert "Runs: 0 finished" in text
     assert cells(text, "CIFAR-10, ResNet-18", "ES")[1] == "not run (no data)"
+
+
+def test_clock_and_paired_steps_stand_beside_each_other(root):
+    for row, seconds, paired in [
+        ("baseline", 100.0, None),
+        ("es", 68.5, {"time_saved": 0.315, "low": 0.305, "high": 0.32}),
+        ("ucb", 75.0, {"time_saved": 0.29, "low": 0.285, "high": 0.298}),
+        ("ka", 90.0, None),
+    ]:
+        root.add(TEN, row, 0, summary={"time/train_seconds": seconds}, paired=paired)
+    lines = [line for line in table(root).legend if line.startswith("Time, ")]
+    assert lines == [
+        "Time, UCB (CIFAR-10, ResNet-18): clock 25.0%, paired 29.0% [28.5, 29.8]. FINDING: the "
+        "clock lies outside the interval of the paired steps.",
+        "Time, ES (CIFAR-10, ResNet-18): clock 31.5%, paired 31.5% [30.5, 32.0].",
+    ]

@@ -167,9 +167,10 @@ def common_legend(table: pd.DataFrame, measure: Measure) -> list[str]:
 
     Args:
         table: from `tables.build`.
-        measure: gives the word for what is compared.
+        measure: gives the word for what is compared, where it is one.
     """
-    word = measure.title.lower()
+    words = set(table["measure"])
+    word = measure.title.lower() if len(words) == 1 and words != {""} else "the metric"
     lines = [
         "Saved against Baseline, in percent: Time (seconds of training alone), Steps (optimizer "
         "steps), BP (samples back-propagated), FLOPs (scoring included). Negative: it cost more."
@@ -182,6 +183,7 @@ def common_legend(table: pd.DataFrame, measure: Measure) -> list[str]:
             "from a short paired measurement of the same configuration on the idle machine "
             "[its 95% interval]."
         )
+    lines += _agreement(table)
     if table["contended"].any():
         lines.append("contended: other jobs ran on the machine; such clocks are not compared.")
     if table["time_origin"].eq("other clock").any():
@@ -197,6 +199,20 @@ def common_legend(table: pd.DataFrame, measure: Measure) -> list[str]:
     return lines
 
 
+def _agreement(table: pd.DataFrame) -> list[str]:
+    """The runs' own clocks and the paired steps' prediction, where a cell has both."""
+    lines = []
+    for _, row in table[table["clock_agrees"].notna()].iterrows():
+        line = (
+            f"Time, {row['method']} ({row['setting']}): clock {row['time_saved']:.1f}%, paired "
+            f"{row['paired_saved']:.1f}% [{row['paired_low']:.1f}, {row['paired_high']:.1f}]"
+        )
+        if not row["clock_agrees"]:
+            line += ". FINDING: the clock lies outside the interval of the paired steps"
+        lines.append(f"{line}.")
+    return lines
+
+
 def _paper_legend(table: pd.DataFrame, word: str) -> list[str]:
     lines = [
         f"Paper: {word}, difference to its Baseline and percent of time saved as reported by the "
@@ -206,7 +222,7 @@ def _paper_legend(table: pd.DataFrame, word: str) -> list[str]:
         lines.append("other recipe: not the paper's, so its number is a reference, not a target.")
     noted = table[table["paper_note"].ne("")]
     lines += [
-        f"Paper, {row['method']} ({row['setting']}): {row['paper_note']}."
-        for _, row in noted.iterrows()
+        f"Paper, {', '.join(rows['method'])} ({setting}): {note}."
+        for (setting, note), rows in noted.groupby(["setting", "paper_note"], sort=False)
     ]
     return lines

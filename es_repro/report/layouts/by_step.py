@@ -6,7 +6,7 @@ import pandas as pd
 
 from es_repro.report.cells import reason, resolve
 from es_repro.report.sheet import Part, Sheet, number
-from es_repro.report.specs import Preset, Row, TableSpec, experiments
+from es_repro.report.specs import OWN_LENGTH, Preset, Row, TableSpec, experiments
 
 __all__ = ["checkpoints", "sheet"]
 
@@ -24,8 +24,9 @@ def checkpoints(runs: pd.DataFrame) -> pd.DataFrame:
         runs: the tidy frame of `runs.tidy`, with `evaluation/step-K/SET/accuracy` and the like.
 
     Returns:
-        Columns: row, seed, run, recipe_paper, step, minutes (of training until then), a column a
-        benchmark with pass@1 in percent, `SET_error` its standard error, `SET_samples` answers a
+        Columns: row, seed, run, recipe_paper, step, checkpoint (its place among the run's own,
+        from 0), minutes (of training until then), a column a benchmark with
+        pass@1 in percent, `SET_error` its standard error, `SET_samples` answers a
         problem, and mean over those that were evaluated.
     """
     steps = sorted({_step(name) for name in runs.columns if name.startswith("evaluation/step-")})
@@ -37,17 +38,23 @@ def checkpoints(runs: pd.DataFrame) -> pd.DataFrame:
     ]
     own = [f"{name}{end}" for name in BENCHMARKS for end in ("", "_error", "_samples")]
     columns = ["row", "seed", "run", "recipe_paper", "step", "minutes", *own, "mean"]
-    return pd.DataFrame(lines, columns=columns)
+    found = pd.DataFrame(lines, columns=columns)
+    return found.assign(checkpoint=found.groupby(["row", "seed", "run"]).cumcount())
 
 
 def sheet(spec: TableSpec, runs: pd.DataFrame, paper: pd.DataFrame | None, preset: Preset) -> Sheet:
-    """A block a step, from the fewest to the most. Arguments as of `by_setting.sheet`."""
+    """A block a checkpoint, named by the steps of the runs of full length.
+
+    A control of another length (short@ES) stands where its FLOPs are those of the method.
+    Arguments as of `by_setting.sheet`.
+    """
     kept, _ = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
     points = checkpoints(kept)
-    steps = sorted(points["step"].unique()) or [None]
     parts, numbers = [], []
-    for step in steps:
-        here = points[points["step"] == step] if step is not None else points
+    for place in sorted(points["checkpoint"].unique()) or [None]:
+        here = points[points["checkpoint"] == place] if place is not None else points
+        whole = here[~here["row"].isin(OWN_LENGTH)]
+        step = None if place is None else int((here if whole.empty else whole)["step"].min())
         cells = []
         for row in spec.rows:
             line = _numbers(row, step, here[here["row"] == row.label], paper)
@@ -148,6 +155,8 @@ def _legend(points: pd.DataFrame, has_paper: bool) -> list[str]:
         "temperature 1; Mean: over the benchmarks evaluated, each weighing the same. ±: sample "
         "standard deviation over the seeds, with one seed the standard error over the problems "
         "and answers of the benchmark (none for the mean).",
+        "short@ES: the baseline over the steps that cost ES's FLOPs until the checkpoint (a step "
+        "of ESWP costs the same), its schedule compressed; the other controls as in Table 2.",
         "Equal steps are not equal data: a pruned epoch has fewer steps, so at the same step a "
         "pruning method has begun more epochs.",
         '"-": no value; not evaluated: run `python -m es_repro.evaluate_maths` on the export.',

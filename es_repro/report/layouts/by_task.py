@@ -147,4 +147,5 @@ def _legend(tasks: dict[str, Measure], table: pd.DataFrame) -> list[str]:
     ]
     if table["paper_delta"].isna().all():
         lines.append("No difference to the paper is shown: its recipe is not the one of our runs.")
-    return lines + common_legend(table, next(iter(tasks.values())))[1:]
+    common = common_legend(table, next(iter(tasks.values())))[1:]
+    return lines + [line for line in common if not line.startswith("other recipe:")]

@@ -15,6 +15,7 @@ from es_repro.report.tables import build
 
 __all__ = ["sheet"]
 
+_FEW_HOURS = 2 * 3600  # seconds; below, minutes say more
 _BLOCKS = (("methods", ""), ("controls", "Controls"))
 
 
@@ -30,6 +31,8 @@ def sheet(spec: TableSpec, runs: pd.DataFrame, paper: pd.DataFrame | None, prese
     hours = table["setting"] == before
     table.loc[hours, "paper_delta"] = None
     table.loc[hours, "paper_state"] = ""
+    longest = table.loc[hours, "train_seconds"].max()
+    unit = ("Minutes", 60) if longest < _FEW_HOURS else ("Hours", 3600)
     parts = []
     for block, name in _BLOCKS:
         rows = [row for row in spec.rows if row.block == block]
@@ -39,22 +42,24 @@ def sheet(spec: TableSpec, runs: pd.DataFrame, paper: pd.DataFrame | None, prese
                 table[(table["setting"] == heading) & (table["row"] == row.label)].iloc[0]
                 for heading in (before, after)
             )
-            cells.append(_cells(spec, first, then))
+            cells.append(_cells(spec, first, then, unit))
         if cells:
             parts.append(Part(f"{before}, then {after}", name, pd.DataFrame(cells).fillna("-")))
     return Sheet(
         tuple(parts),
-        (*_legend(spec, table), *spec.remarks(preset)),
+        (*_legend(spec, table, unit[0]), *spec.remarks(preset)),
         numbers(spec, table, preset),
     )
 
 
-def _cells(spec: TableSpec, first: pd.Series, then: pd.Series) -> dict[str, str]:
+def _cells(
+    spec: TableSpec, first: pd.Series, then: pd.Series, unit: tuple[str, int]
+) -> dict[str, str]:
     loss, accuracy = (setting.measure for setting in spec.settings[:2])
     reference = first["row"] == "baseline"
     cells = {
         "Method": str(first["method"]),
-        "Hours": number(first["train_seconds"] / 3600, 2),
+        unit[0]: number(first["train_seconds"] / unit[1], 1),
         "Time": "" if reference else time_cell(first),
         "BP": "" if reference else number(first["bp_saved"], 1),
         "FLOPs": "" if reference else number(first["flops_saved"], 1),
@@ -74,10 +79,10 @@ def _cells(spec: TableSpec, first: pd.Series, then: pd.Series) -> dict[str, str]
     return cells
 
 
-def _legend(spec: TableSpec, table: pd.DataFrame) -> list[str]:
+def _legend(spec: TableSpec, table: pd.DataFrame, unit: str) -> list[str]:
     loss, accuracy = (setting.measure for setting in spec.settings[:2])
     return [
-        "Hours, Time, BP, FLOPs: of pre-training alone, the last three in percent saved against "
+        f"{unit}, Time, BP, FLOPs: of pre-training alone, the last three in percent saved against "
         "Baseline (FLOPs with scoring, of which there is none where b = B).",
         f"{loss.title}: {loss.unit}, after pre-training, on images that were never trained on; the "
         "lower the better. The training loss of a pruned run is a mean over its hard samples and "
