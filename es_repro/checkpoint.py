@@ -44,7 +44,8 @@ class Checkpoints:
         try:
             write_atomically(path, lambda file: torch.save(state, file))
         except RuntimeError as error:  # torch's zip writer hides the operating system's error
-            raise OSError(f"cannot write {path}: {error}".splitlines()[0]) from error
+            reason = str(error).splitlines()[0]
+            raise OSError(f"cannot write {path}: is the disk full? ({reason})") from error
         self.prune(self._keep)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
@@ -74,7 +75,9 @@ class Checkpoints:
         return None
 
     def prune(self, keep: int) -> None:
-        """Delete all but the newest `keep`."""
+        """Delete all but the newest `keep`, and drafts that a kill left behind."""
+        for draft in self._folder.glob(".step-*.part"):
+            draft.unlink(missing_ok=True)
         for path in self._paths()[:-keep]:
             path.unlink(missing_ok=True)
 

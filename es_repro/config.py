@@ -3,18 +3,20 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from es_repro.pretrained import file_of_run
+from es_repro.selection.checks import one_of
 
 __all__ = [
     "config_folder",
+    "departures",
     "plain",
     "readable",
     "register_resolvers",
@@ -31,6 +33,16 @@ NOT_HASHED = (
 # The same of the data set: where it lies, who decodes it, and when to give up. What a tokenizer
 # does is in the data's fingerprint, wherever it lies.
 NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged", "cache_root", "tokenizer")
+# What a command may say without leaving an experiment's recipe: which of its runs, how, and where.
+OF_THE_COMMAND = (
+    "experiment", "method", "seed", "sweep", "resume", "missing_data", "fail_fast", "run",
+    "tracker", "compile", "compile_mode", "hydra",
+)  # fmt: skip
+# Weights elsewhere are the same until their fingerprint says otherwise; none (null) are not.
+PLACES = (
+    "dataset.data_root", "dataset.download", "dataset.num_workers", "dataset.cache_root",
+    "dataset.tokenizer", "model.weights",
+)  # fmt: skip
 
 
 def config_folder() -> str:
@@ -124,12 +136,44 @@ def readable(error: BaseException) -> str:
         return text
     if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
         group, name = match.groups()
-        options = text.partition("Available options in")[2].partition(":")[2].split()
-        listed = [x for x in options if x != "Config"]
-        known = ", ".join(listed[: listed.index("search")] if "search" in listed else listed)
-        return f"{group}={name}: must be one of {known}"
+        return f"{group}={name}: must be {one_of(name, _options(group))}"
     if match := re.search(r"raised while resolving interpolation: (.*?)( full_key:|$)", text):
         return match.group(1)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match.group(1)}: no such key; --help lists them (+key=value would add one)"
+    if match := re.search(r"Error locating target '([^']+)'", text):
+        return f"{_key_of(text)}_target_={match.group(1)}: must be a class or function that exists"
+    if isinstance(error, InstantiationException) and isinstance(error.__cause__, ValueError):
+        return readable(error.__cause__)
     return text
+
+
+def departures(overrides: Iterable[str], swept: Mapping[str, object]) -> list[str]:
+    """Those of a command's overrides that make a run another recipe than its experiment's.
+
+    Args:
+        overrides: `key=value`, as Hydra's `overrides.task` of one job.
+        swept: the sweep's own parameters: what it asks for is part of the recipe.
+    """
+    found = []
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        asked = [text.strip() for text in str(swept.get(key, "")).split(",")]
+        group, _, inner = key.partition(".")
+        place = key in PLACES and value != "null"
+        free = place or (group in OF_THE_COMMAND and not (inner and group == "method"))
+        if not free and value not in asked:
+            found.append(override)
+    return found
+
+
+def _options(group: str) -> list[str]:
+    """A group's options, those in folders of it last."""
+    folder = Path(config_folder()) / group
+    names = [str(x.relative_to(folder).with_suffix("")) for x in folder.rglob("*.yaml")]
+    return sorted(names, key=lambda name: ("/" in name, name))
+
+
+def _key_of(text: str) -> str:
+    match = re.search(r"full_key: (\S+)", text)
+    return f"{match.group(1)}." if match else ""

@@ -108,8 +108,11 @@ class SweepProgress(Callback):
         if not is_main():
             return
         self.root, self.folder = Path(config.run.root), Path(config.hydra.sweep.dir)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        append_line(self.root / "sweeps" / "log.jsonl", {"sweep": self.folder.name})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            append_line(self.root / "sweeps" / "log.jsonl", {"sweep": self.folder.name})
+        except OSError:
+            return  # Hydra would warn of it here; it fails on the same folder next, in one line
         self.total, self.shown, self.started = count_jobs(config), 0, time.monotonic()
         self.console = Console(stderr=True, highlight=False)
         self.bars = _bars(self.console) if self.console.is_terminal else None

@@ -79,17 +79,18 @@ class SweepSignals:
         signal.signal(signal.SIGTERM, self._before)
 
     def _end(self, number: int, frame: FrameType | None) -> None:
-        workers = self._workers()
-        for process in workers:
+        told = self._held()
+        for process in set(told.values()):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.terminate()
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while self._workers() and time.monotonic() < deadline:
+        # By run, not by worker: one that has saved takes the next run of the queue.
+        while told.keys() & self._held().keys() and time.monotonic() < deadline:
             time.sleep(0.1)
         raise Stopped("the sweep's runs have saved; the same command goes on with them")
 
-    def _workers(self) -> list[psutil.Process]:
-        """Those of this process's descendants that hold a run."""
-        held = (is_held(path.parent) for path in self._root.glob("*/lease.json"))
-        pids = {holder["pid"] for holder in held if holder}
-        return [x for x in psutil.Process().children(recursive=True) if x.pid in pids]
+    def _held(self) -> dict[Path, psutil.Process]:
+        """The runs that this process's descendants hold."""
+        workers = {x.pid: x for x in psutil.Process().children(recursive=True)}
+        held = {path.parent: is_held(path.parent) for path in self._root.glob("*/lease.json")}
+        return {run: workers[x["pid"]] for run, x in held.items() if x and x["pid"] in workers}

@@ -21,10 +21,11 @@ from omegaconf import DictConfig, OmegaConf
 from es_repro.artifacts import leave_artifacts
 from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
 from es_repro.bystander import Bystander
-from es_repro.checkpoint import Checkpoints
+from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
 from es_repro.config import (
     config_folder,
+    departures,
     plain,
     readable,
     register_resolvers,
@@ -32,7 +33,7 @@ from es_repro.config import (
     weights_note,
 )
 from es_repro.data import DataNotFound
-from es_repro.engine import Stopped
+from es_repro.engine import Engine, Stopped
 from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
 from es_repro.launch import is_alone, is_main
@@ -42,6 +43,7 @@ from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
 from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
 from es_repro.selection import require
+from es_repro.selection.checks import as_int
 from es_repro.signals import StopSignals
 from es_repro.state import read_for_all
 
@@ -49,6 +51,8 @@ __all__ = ["main", "train"]
 
 # Cores kept busy by others, on average, from which a run's clock is not its own.
 CONTENDED_CORES = 0.25
+
+SEEDS = 2**32
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +73,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     Returns:
         The summary, with `run` (its hash) and `kept` (whether it was there already).
     """
+    check(config)
     config = cast(DictConfig, OmegaConf.merge(config, run_steps(config)))
     device = resolve_device(config.run.device)
     precision = resolve_precision(config.precision, device)
@@ -122,7 +127,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
             show=bar.show,
         )
         if state := read_state(config, folder, ranks):
-            engine.load_state_dict(state)
+            go_on(engine, state, folder)
         signals.watch(engine)
         found = engine.fit()
         if isinstance(record, Record):
@@ -140,6 +145,38 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         }
         record.finish(summary)
     return summary | {"run": run, "kept": False}
+
+
+def check(config: DictConfig) -> None:
+    """Refuse what no constructor would, before anything is written.
+
+    Raises:
+        ValueError: names the key.
+    """
+    seed, root = as_int("seed", config.seed, minimum=0), Path(config.run.root)
+    require(seed < SEEDS, "seed", seed, f"below {SEEDS}, which NumPy's generator needs")
+    require(config.resume in ("auto", "never"), "resume", config.resume, "auto or never")
+    allowed = config.missing_data in ("error", "skip")
+    require(allowed, "missing_data", config.missing_data, "error or skip")
+    if config.run.threads is not None:
+        as_int("run.threads", config.run.threads, minimum=1)
+    usable = root.is_dir() or not root.exists()
+    require(usable, "run.root", str(root), "a folder (RUNS_ROOT sets it)")
+
+
+def go_on(engine: Engine, state: dict[str, Any], folder: Path) -> None:
+    """Load a checkpoint's state.
+
+    Raises:
+        CheckpointDamaged: it lacks a part, as one that another version wrote may.
+    """
+    try:
+        engine.load_state_dict(state)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointDamaged(
+            f"{folder / 'checkpoints'}: not a state that this version can go on from ({error!r}); "
+            "start it again with resume=never"
+        ) from error
 
 
 def determinants(config: DictConfig, ranks: Ranks) -> dict[str, str | int]:
@@ -195,6 +232,12 @@ def job(config: DictConfig) -> None:
         if sweep and config.fail_fast and any(x["status"] == "failed" for x in read_jobs(sweep)):
             outcome |= {"status": "skipped", "error": "an earlier run failed (fail_fast)"}
             return
+        sweeps = HydraConfig.get().runtime.choices.get("sweep")
+        require(in_sweep or not sweeps, "sweep", sweeps, "run with -m: its runs are many")
+        if departures(
+            HydraConfig.get().overrides.task, dict(HydraConfig.get().sweeper.params or {})
+        ):
+            config.recipe.paper = False
         summary = train(config, in_sweep=in_sweep)
         status, headline = "kept" if summary["kept"] else "finished", summary["headline"]
         outcome |= {"status": status, "run": summary["run"]}

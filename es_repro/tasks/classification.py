@@ -10,6 +10,7 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from es_repro.rows import Inputs
 from es_repro.selection import require
+from es_repro.selection.checks import as_real
 from es_repro.tasks.base import Output
 from es_repro.tasks.mixing import Mixing
 
@@ -45,7 +46,7 @@ class Classification:
         mixup: float = 0.0,
         cutmix: float = 0.0,
     ) -> None:
-        require(0 <= label_smoothing < 1, "label_smoothing", label_smoothing, "in [0, 1)")
+        label_smoothing = as_real("label_smoothing", label_smoothing, "[0, 1)")
         require(
             score_loss in ("same", "unsmoothed"), "score_loss", score_loss, "same or unsmoothed"
         )
