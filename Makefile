@@ -18,7 +18,7 @@ RUN := $(BIN)/python -m es_repro
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
 .PHONY: help setup demo test test-slow lint pretrained theory bench clean \
-	table1 table2 table5 table6 table7 table8 table9 \
+	table1 table2 table3 memory table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
 help: ## list the targets
@@ -64,6 +64,12 @@ table1: setup ## Table 1: from the selectors themselves, no runs
 
 table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	$(call sweeps,table2,table2)
+
+table3: pretrained ## Table 3: ViT-L on ImageNet; its demo also fine-tunes a small pretrained net
+	$(call sweeps,table3,table3)
+
+memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1
+	$(call sweeps,memory,memory)
 
 table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
 	$(call sweeps,table5,table5)

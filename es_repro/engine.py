@@ -23,6 +23,7 @@ from es_repro.data import Loader
 from es_repro.exchange import Exchange
 from es_repro.export import NO_EXPORTS, Exports
 from es_repro.generators import isolated_generators
+from es_repro.memory import Memory
 from es_repro.passes import ForwardFlops, Statistics
 from es_repro.ranks import Ranks
 from es_repro.record import Record
@@ -97,8 +98,8 @@ class Engine:
         self.scheduler = ProgressScheduler(optimizer, schedule)
         self.statistics = Statistics(model, settings.score_mode, settings.bn_update)
         self.statistics.warn_of_pieces(settings.score_micro_batch)
-        device = fabric.device
-        self.clock, self.cost, self.warm_up_seconds = Clock(device), Cost(), 0.0
+        self.clock, self.cost, self.warm_up_seconds = Clock(device := fabric.device), Cost(), 0.0
+        self.memory = Memory(device, activations=not settings.compile and twin is None)
         self.flops = ForwardFlops(task, twin or model)
         self.picks = Picks(loader, self.ranks)
         self.interval = Interval(settings.log_every, device)
@@ -259,16 +260,16 @@ class Engine:
         if not self.finished:
             self.warm_up()
         while not self.finished:
+            self.memory.start_epoch()
             with self.clock.running():
                 self.train_epoch()
+            self.memory.end_epoch(selecting=self.selector.selects_batches)
             self.end_epoch()
         return self.summary()
 
     def warm_up(self) -> None:
         """Take each kind of pass once, before any clock runs; only compiled code is kept of it."""
-        started = time.perf_counter()
-        rehearse(self)
-        self.warm_up_seconds = time.perf_counter() - started
+        self.warm_up_seconds = rehearse(self)
 
     def count(
         self, index: Tensor, forwarded: int, objective: Tensor, seen: Output, selecting: bool
@@ -373,13 +374,13 @@ class Engine:
         best = {f"{self.loader.split}/{self.task.headline}_best": self.best}
         cost = self.cost.over(self.ranks)
         passes = cost.forward_samples + 2 * cost.bp_samples
+        selecting = self.cost.selecting_steps
         kinds = {
             "cost/flops_per_sample": cost.flops / max(1, passes),
-            "steps/selecting": self.cost.selecting_steps,
-            "steps/plain": self.step - self.cost.selecting_steps,
+            **{"steps/selecting": selecting, "steps/plain": self.step - selecting},
             "time/warm_up_seconds": self.warm_up_seconds,
         }
-        return self.metrics() | best | self.costs() | kinds
+        return self.metrics() | best | self.costs() | kinds | self.memory.summary()
 
     # ---------------------------------------------------------------- checkpoint and resume
 

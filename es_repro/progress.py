@@ -76,7 +76,7 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
 def job_line(job: dict[str, Any]) -> str:
     """One finished job as a line for people."""
     name = f"{job['experiment']} {job['row']} seed {job['seed']}"
-    if job["status"] in ("failed", "no data", "skipped"):
+    if job["status"] in ("failed", "no data", "skipped", "stopped"):
         return f"{name}: {job['status']}: {job['error']}"
     kept = " (done before)" if job["status"] == "kept" else f" in {job['seconds']:.0f} s"
     return f"{name}: {job['headline']} {job['value']:.4f}{kept}"
@@ -121,6 +121,7 @@ class SweepProgress(Callback):
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sweep", daemon=True)
         self._thread.start()
+        self._signals = SweepStop(self.root)
         SweepProgress.open = self
 
     def close(self) -> list[dict[str, Any]]:

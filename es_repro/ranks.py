@@ -146,6 +146,11 @@ class Ranks:
         loaded = (torch.load(io.BytesIO(x), "cpu", weights_only=True) for x in found)
         return list(loaded)
 
+    def largest(self, mine: Mapping[str, int | None]) -> dict[str, int | None]:
+        """The largest of the ranks' values of each name, None where none knows one."""
+        found = self.everyones(mine)
+        return {name: max((x[name] or 0 for x in found), default=0) or None for name in mine}
+
     def from_main(self, make: Callable[[], T]) -> T:
         """What `make` answers on rank 0, where alone it is called."""
         if self.alone:

@@ -37,6 +37,7 @@ def engine_state(engine: "Engine") -> dict[str, Any]:
         "picks": engine.picks.state_dict(),
         "cost": engine.cost.over(ranks).state_dict(),
         "clock": engine.clock.state_dict(),
+        "memory": engine.memory.state_dict(),
         "best": engine.best,
         "latest": engine.latest,
         "generators": own["generators"],
@@ -75,6 +76,7 @@ def load_engine_state(engine: "Engine", state: dict[str, Any]) -> None:
         steps = {"optimizer_steps", "selecting_steps"}
         engine.cost = Cost(**{name: state["cost"][name] for name in steps})
     engine.clock.load_state_dict(state["clock"])
+    engine.memory.load_state_dict(state["memory"])
     engine.best, engine.latest = state["best"], state["latest"]
     if generators:
         load_global_state(generators)

@@ -36,7 +36,7 @@ from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
 from es_repro.launch import is_alone, is_main
 from es_repro.lease import Lease
-from es_repro.machine import PeakMemory, Strangers, environment, resolve_device, resolve_precision
+from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
 from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
@@ -106,7 +106,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     written = Record(folder, resolved, about, labels, tracker, keep) if ranks.main else Bystander()
     with StopSignals() as signals, written as record, bar, noticing():
         record.lease.report(share=0.0, state="starting", label=label)
-        memory, strangers = PeakMemory(device), Strangers()
+        strangers = Strangers()
         engine = build_engine(
             config,
             data=data,
@@ -123,14 +123,18 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         signals.watch(engine)
         found = engine.fit()
         foreign = strangers.cores(ranks.local_size)
-        summary = found | {
-            "memory/peak_bytes": max(ranks.everyones(memory.read() or 0)) or None,
-            "headline": f"{data.split}/{engine.task.headline}",
-            "time/foreign_cores": foreign,
-            "time/contended": record.lease.jobs_side_by_side > 1
-            or (device.type == "cpu" and foreign > CONTENDED_CORES),
-            "resumed": record.attempt,
-        }
+        peaks = {name: found[name] for name in found if name.startswith("memory/")}
+        summary = (
+            found
+            | ranks.largest(peaks)
+            | {
+                "headline": f"{data.split}/{engine.task.headline}",
+                "time/foreign_cores": foreign,
+                "time/contended": record.lease.jobs_side_by_side > 1
+                or (device.type == "cpu" and foreign > CONTENDED_CORES),
+                "resumed": record.attempt,
+            }
+        )
         record.finish(summary)
     return summary | {"run": run, "kept": False}
 
@@ -192,6 +196,9 @@ def job(config: DictConfig) -> None:
         status, headline = "kept" if summary["kept"] else "finished", summary["headline"]
         outcome |= {"status": status, "run": summary["run"]}
         outcome |= {"headline": headline, "value": summary[headline]}
+    except (Stopped, KeyboardInterrupt):
+        outcome |= {"status": "stopped", "error": "the same command goes on"}
+        raise
     except DataNotFound as error:
         outcome |= {"status": "no data", "error": readable(error)}
         if in_sweep and config.missing_data == "skip":
@@ -205,7 +212,7 @@ def job(config: DictConfig) -> None:
         errors.append(error)
     finally:
         outcome |= {"seconds": time.monotonic() - started}
-        if sweep:
+        if sweep and "status" in outcome:  # else it was stopped, and has not ended
             append_line(sweep / JOBS, outcome)
         elif "value" in outcome and is_main():
             print(f"{job_line(outcome)}\n{config.run.root}/{outcome['run']}")
@@ -247,7 +254,8 @@ def main() -> None:
         if speaks(line := readable(error)):
             print(f"error: {line}", file=sys.stderr)
         code = 1
-    code = code or min(close_sweep(), 1)
+    failed = close_sweep()  # however it ended: the display goes, what the jobs said stays
+    code = code or min(failed, 1)
     if code and not is_alone():
         # Leaving in order would wait for peers that may be gone.
         sys.stdout.flush()

@@ -29,10 +29,6 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
     }  # fmt: skip
 
 
-def train_line(*overrides: str) -> list[str]:
-    return [sys.executable, "-m", "es_repro.train", *QUICK, *overrides]
-
-
 @contextlib.contextmanager
 def started(line: list[str], place: dict[str, str]):
     """A command that goes on; whatever of it is left at the end is killed."""
@@ -118,7 +114,8 @@ def test_a_requeueing_handler_is_called_when_the_lease_is_free(quick, tmp_path, 
 def test_a_sweep_by_submitit_is_preempted_and_goes_on(tmp_path):
     pytest.importorskip("submitit")
     runs = tmp_path / "runs"
-    line = train_line("-m", "hydra/launcher=submitit_local", "method=baseline,es", *LONG)
+    line = [sys.executable, "-m", "es_repro.train", "-m", *QUICK, *LONG, "method=baseline,es"]
+    line.append("hydra/launcher=submitit_local")
     with started(line, environment(tmp_path)) as sweep:
         wait_for(lambda: len(list(runs.glob("*/checkpoints/*.pt"))) >= 2)
         for lease in runs.glob("*/lease.json"):
@@ -162,6 +159,41 @@ def torchrun(*overrides: str, port: int | None = None) -> list[str]:
     where = ["--standalone"] if port is None else ["--master-port", str(port)]
     line = [sys.executable, "-m", "torch.distributed.run", *where, "--nproc-per-node", "2"]
     return [*line, "-m", "es_repro.train", *QUICK, *overrides]
+
+
+SLURM = {
+    "scontrol": 'case $1 in show) echo localhost;; *) echo "$@" >> "$PLACE/requeued";; esac',
+    "srun": 'shift; echo $$ > "$PLACE/step"; exec "$@"',
+    "scancel": 'kill -TERM "$(cat "$PLACE/step")"',
+}
+
+
+@pytest.mark.slow
+def test_a_run_over_nodes_saves_requeues_and_goes_on(tmp_path):
+    """The script with one node and stand-ins for Slurm's commands."""
+    for name, text in SLURM.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    place = environment(tmp_path) | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}", "PLACE": str(tmp_path),
+        "SLURM_JOB_ID": "17", "SLURM_JOB_NODELIST": "localhost", "SLURM_NNODES": "1",
+        "SLURM_GPUS_ON_NODE": "2",
+    }  # fmt: skip
+    runs = tmp_path / "runs"
+    line = ["bash", str(ROOT / "scripts/torchrun.sbatch"), *QUICK, *LONG, "method=es"]
+    with started(line, place) as job:
+        wait_for(lambda: list(runs.glob("*/checkpoints/*.pt")))
+        job.send_signal(signal.SIGUSR1)
+        _, errors = job.communicate(timeout=60)
+
+    assert job.returncode == 0, errors
+    assert (tmp_path / "requeued").read_text() == "requeue 17\n"
+    assert "stopped: stopped at step" in errors
+    assert not list(runs.glob("*/lease.json"))
+    with started(line, place) as job:
+        _, errors = job.communicate(timeout=200)
+    assert job.returncode == 0, errors
+    assert attempts(runs) == [1]
 
 
 @pytest.mark.slow

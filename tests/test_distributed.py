@@ -260,6 +260,20 @@ def poisoned(config, rank):
     return traced(config)
 
 
+def with_a_seed_of_its_own(config):
+    """Train with another seed on every rank, as no launch would."""
+    config.seed = int(os.environ["RANK"])
+    return traced(config)
+
+
+def test_ranks_that_plan_differently_stop_before_they_train(quick, tmp_path):
+    config = quick("method=random_set")
+    answers = launch(with_a_seed_of_its_own, tmp_path / "answers", handed_over(config))
+
+    assert answers[0] == answers[1]
+    assert answers[0].startswith("RuntimeError: epoch 1: the ranks' plans differ")
+
+
 @pytest.mark.parametrize("sync", ["step", "epoch"])
 def test_a_bad_loss_on_one_rank_stops_all_at_the_same_step(quick, tmp_path, sync):
     config = quick("method=es", f"run.table_sync={sync}", "run.log_every=4")

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from es_repro.engine import Engine
 from es_repro.lease import Lease, RunBusy
+from es_repro.report.folders import read_run
 from es_repro.train import train
 
 METHODS = (
@@ -86,6 +88,23 @@ def test_resume_never_leaves_a_run_alone_that_another_job_works_on(quick, tmp_pa
 
     assert (folder / "done").exists()
     assert not list((tmp_path / "runs" / "replaced").iterdir())
+
+
+def test_the_report_says_how_far_an_interrupted_run_came(quick, tmp_path, monkeypatch):
+    after_step = Engine.after_step
+
+    def interrupted(self):
+        after_step(self)
+        if self.epoch == 2:  # in its third epoch
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "after_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(quick())
+
+    (history,) = (tmp_path / "runs").glob("*/history.jsonl")
+    run = read_run(history.parent)
+    assert (run.state, run.epochs_done) == ("interrupted", 2)
 
 
 def test_what_does_not_change_the_result_does_not_change_the_hash(quick):

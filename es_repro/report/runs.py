@@ -157,7 +157,8 @@ def _cast(value: object, kind: Kind) -> object:
         return str(value)
     if kind == "boolean":
         return value if isinstance(value, bool) else None
-    return float(value) if isinstance(value, int | float) else None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number else None  # type: ignore[arg-type]  # a number
 
 
 def _flatten(config: Json, prefix: str = "") -> dict[str, object]:

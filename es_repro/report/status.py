@@ -29,7 +29,7 @@ class Status:
     """A run that was asked for, and how it stands.
 
     Attributes:
-        member: the newest request for it.
+        member: the request for it.
         state: done; running (its lease has a live holder); stale (a lease whose holder is gone: it
             was killed); failed; interrupted (begun, nobody works on it, nothing failed); missing
             (asked for, its folder is not here); no data.
@@ -42,7 +42,7 @@ class Status:
 
 
 def statuses(root: Path, names: Iterable[str] = ()) -> list[Status]:
-    """Every (experiment, row, seed) that was asked for in `root`, by its newest request.
+    """Every run that was asked for in `root`, once for each experiment and row that shows it.
 
     Args:
         root: the run root.
@@ -51,8 +51,11 @@ def statuses(root: Path, names: Iterable[str] = ()) -> list[Status]:
     Raises:
         ReportError: nothing was asked for in `root`, or nothing under one of the names.
     """
-    newest = {(x.experiment, x.row, x.seed): x for x in read_members(root)}
-    members = list(newest.values())
+    asked = dict.fromkeys(read_members(root))  # each once, in the order of the first request
+    there = {(x.experiment, x.row, x.seed) for x in asked if x.run is not None}
+    members = [
+        x for x in asked if x.run is not None or (x.experiment, x.row, x.seed) not in there
+    ]  # data may have come later
     wanted: list[Member] = []
     for name in names:
         found = [x for x in members if x.experiment in _experiments(name)]

@@ -167,7 +167,7 @@ def _mean(cell: pd.DataFrame, column: str) -> dict[str, object]:
 
 
 def _comparable(label: str, cell: pd.DataFrame, baseline: pd.DataFrame) -> bool:
-    """Whether a cell trained the baseline's model on the baseline's data for as many epochs."""
+    """Whether a cell did the baseline's work: its model, data, task, precision and epochs."""
     if cell.empty or baseline.empty:
         return True
     ours, theirs = (_work(runs, label not in OWN_LENGTH) for runs in (cell, baseline))
@@ -177,7 +177,9 @@ def _comparable(label: str, cell: pd.DataFrame, baseline: pd.DataFrame) -> bool:
 def _work(runs: pd.DataFrame, with_length: bool) -> dict[str, object]:
     text = runs["settings"].iloc[-1]
     flat: dict[str, object] = {} if pd.isna(text) else json.loads(text)
-    kinds: tuple[str, ...] = ("dataset.", "model.", "meta_batch_size")
+    kinds: tuple[str, ...] = (
+        "dataset.", "model.", "task.", "meta_batch_size", "resolved precision",
+    )  # fmt: skip
     kinds += ("epochs",) if with_length else ()
     work = {key: value for key, value in flat.items() if key.startswith(kinds)}
     return work | {"validation": not bool(runs["on_test"].all())}

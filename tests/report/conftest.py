@@ -101,8 +101,8 @@ class RunsRoot:
     @staticmethod
     def history(row: str) -> str:
         lines = [{"kind": "event", "step": -1, "epoch": 0, "event": "started", "time": 1.0}]
-        for epoch in range(EPOCHS):
-            at = {"step": 32 * (epoch + 1), "epoch": epoch}
+        for epoch in range(1, EPOCHS + 1):
+            at = {"step": 32 * epoch, "epoch": epoch}
             lines.append({"kind": "epoch", **at, "test/accuracy": known(row)[0] * epoch / EPOCHS})
         return "".join(json.dumps(line) + "\n" for line in lines)
 

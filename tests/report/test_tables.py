@@ -110,8 +110,11 @@ def test_a_row_on_other_data_than_the_baseline_is_not_compared(root):
     with_accuracies(root, "es", {0: 0.9}, config={"dataset.subset": 500})
     with_accuracies(root, "loss", {0: 0.9}, config={"epochs": 3})
     with_accuracies(root, "short_es", {0: 0.9}, config={"epochs": 3})
+    with_accuracies(root, "ka", {0: 0.9}, config={"task.label_smoothing": 0.1})
+    root.add(f"demo/{TEN}", "ucb", 0, environment={"precision": "bf16"})
     result = table(root).loc[f"demo/{TEN}"]
     assert result.loc[["es", "loss", "short_es"], "comparable"].tolist() == [False, False, True]
+    assert result.loc[["ka", "ucb"], "comparable"].tolist() == [False, False]
     assert result.loc[["es", "loss"], ["difference", "bp_saved"]].isna().all(axis=None)
     assert result.loc["short_es", "difference"] == 0.0
 

@@ -189,7 +189,10 @@ def common_legend(table: pd.DataFrame, measure: Measure) -> list[str]:
     if table["time_origin"].eq("other clock").any():
         lines.append("other clock: device, threads, neighbours, precision or versions differ.")
     if (~table["comparable"]).any():
-        lines.append("other task: data, model or length differ from Baseline's; not compared.")
+        lines.append(
+            "other task: data, model, loss, precision or length differ from Baseline's; not "
+            "compared."
+        )
     lines.append('"-": no value. A cell without a result says why: not run, failed, running, ...')
     if table["paper_value"].notna().any():
         lines += _paper_legend(table, word)
