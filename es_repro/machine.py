@@ -1,5 +1,6 @@
 """What a run ran on, and whether it had the machine to itself."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -111,23 +112,25 @@ def _commit() -> tuple[str | None, bool | None]:
 
 
 class PeakMemory:
-    """Peak memory of one run in a process that may do many.
+    """Peak memory of one run, or of a part of it, in a process that may do many.
 
     `ru_maxrss` is a process's peak for ever; Linux resets the high-water mark on request.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        if device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(device)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget what was needed until now; what is held now counts."""
+        if self._device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self._device)
             return
-        try:
+        with contextlib.suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
-        except OSError:
-            return
 
     def read(self) -> int | None:
-        """Peak bytes since construction: allocated on CUDA, resident on a CPU; None if unknown."""
+        """Peak bytes since the last reset: allocated on CUDA, else resident; None if unknown."""
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
         try:

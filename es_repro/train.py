@@ -28,7 +28,7 @@ from es_repro.config import config_folder, plain, readable, register_resolvers, 
 from es_repro.data import DataNotFound
 from es_repro.engine import Engine, Stopped
 from es_repro.files import append_line
-from es_repro.machine import PeakMemory, Strangers, environment, resolve_device, resolve_precision
+from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
 from es_repro.record import Record, join, read_summary
 
@@ -87,7 +87,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     bar = RunBar(label, enabled=not in_sweep)
     with Record(folder, resolved, about, labels, tracker, keep) as record, bar:
         record.lease.report(share=0.0, state="starting", label=label)
-        memory, strangers = PeakMemory(device), Strangers()
+        strangers = Strangers()
         engine = build_engine(
             config,
             data=data,
@@ -104,7 +104,6 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
             found = engine.fit()
         leave_artifacts(map(instantiate, config.artifacts.values()), engine, record)
         summary = found | {
-            "memory/peak_bytes": memory.read(),
             "headline": f"{data.split}/{engine.task.headline}",
             "time/foreign_cores": strangers.cores(),
             "time/contended": record.lease.jobs_side_by_side > 1

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from es_repro.data.class_cut import ClassCut
 from es_repro.data.cuts import Choice, choose_rows
 from es_repro.data.decoding import Stored
 from es_repro.data.errors import DataDamaged, DataNotFound
@@ -27,6 +28,7 @@ def streamed_images(
     places: Sequence[str],
     *,
     num_classes: int,
+    of_classes: int | None = None,
     data_root: str | Path,
     image_size: int = 224,
     resize: int = 248,
@@ -55,6 +57,8 @@ def streamed_images(
     Args:
         places: folders below the data root.
         num_classes: C.
+        of_classes: how many classes the files hold, a multiple of C: every so many-th is taken, in
+            the alphabet of their names; None: C.
         data_root: the folder that holds data sets (`DATA_ROOT`).
         image_size: height and width of a view, in pixels.
         resize: shorter side before the centre crop of an evaluated image, and of every image that
@@ -87,7 +91,11 @@ def streamed_images(
     as_choice("split", split, SplitName)
     views = Views(image_size, resize, mean, std, augment, crop_scale, flip, auto_augment, erasing)
     choice = Choice(split, validation, subset, subset_seed, noise, noise_seed)
-    stored = _find(Path(data_root).expanduser(), places, num_classes)
+    there = as_int("of_classes", of_classes or num_classes, minimum=num_classes)
+    require(there % num_classes == 0, "of_classes", of_classes, f"a multiple of {num_classes}")
+    stored = _find(Path(data_root).expanduser(), places, there)
+    if there > num_classes:
+        stored = {split: ClassCut(x, num_classes, there) for split, x in stored.items()}
     train, evaluation = choose_rows(stored["train"], stored["test"], choice, num_classes)
     return StreamedData(
         stored=stored,

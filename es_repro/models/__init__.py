@@ -4,5 +4,8 @@ from es_repro.models.conversion import encoder_file
 from es_repro.models.mae import masked_autoencoder
 from es_repro.models.perceptron import mlp
 from es_repro.models.residual import cifar_resnet, small_resnet
+from es_repro.models.timm_models import timm_model
 
-__all__ = ["cifar_resnet", "encoder_file", "masked_autoencoder", "mlp", "small_resnet"]
+__all__ = [
+    "cifar_resnet", "encoder_file", "masked_autoencoder", "mlp", "small_resnet", "timm_model",
+]  # fmt: skip

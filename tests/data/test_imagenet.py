@@ -117,6 +117,21 @@ def test_the_fingerprint_of_shards_follows_their_labels_and_row_groups(tmp_path)
     assert fingerprint(TRAIN[1]) == found[0]
 
 
+def test_every_so_many_th_class_is_a_set_of_its_own(tmp_path):
+    train, val = photographs(6, 2, seed=0), photographs(6, 1, seed=1)
+    write_class_folders(tmp_path / "tiny/train", *train)
+    write_class_folders(tmp_path / "tiny/val", *val)
+    data = tiny(tmp_path, of_classes=6)
+
+    assert data.facts["num_classes"] == 3
+    assert data.train.targets.tolist() == [0, 0, 1, 1, 2, 2]  # classes 0, 2 and 4
+    assert "n00000004" in data.stored["train"].name(5)
+    assert data.stored["train"].read(5) == encoded(train[0][9], "JPEG")
+    assert data.evaluation.targets.tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match=r"^of_classes=4: must be a multiple of 3$"):
+        tiny(tmp_path, of_classes=4)
+
+
 def test_a_set_that_is_nowhere_says_where_it_was_looked_for(tmp_path):
     with pytest.raises(DataNotFound) as caught:
         tiny(tmp_path)
