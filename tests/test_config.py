@@ -236,7 +236,8 @@ def test_sweeps_ask_for_every_method_and_control(compose_run):
     [
         *(f"{form}{name}" for form in ("", "demo/", "small/")
           for name in ("table6", "table6_cola", "table7", "table8", "fig5_right", "fig6", "fig7")),
-        "small/table2", "fig5_left", "demo/fig5_left", "small/fig5_left", "fig6_cola", "small/fig6_cola",
+        "small/table2", "fig5_left", "demo/fig5_left", "small/fig5_left",
+        "fig6_cola", "small/fig6_cola",
     ],
 )  # fmt: skip
 def test_sweeps_of_ablations_name_experiments_and_methods_that_there_are(compose_run, sweep):
