@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 import pandas as pd
 
-from es_repro.report.layouts import by_setting, by_step, by_task, pretraining, taxonomy
+from es_repro.report.layouts import by_setting, by_step, by_task, memory, pretraining, taxonomy
 from es_repro.report.paper import paper_table
 from es_repro.report.sheet import Sheet
 from es_repro.report.specs import (
@@ -171,6 +171,14 @@ _SPECS = (
         rows=(METHODS[0], *METHODS[6:], CONTROLS[1], CONTROLS[2], CONTROLS[4]),
     ),
     TableSpec(
+        name="memory", title="Peak memory of selecting and of plain epochs (Sec. 4.1)",
+        make="make memory", presets=("demo", "paper"), rows=(METHODS[0], *METHODS[6:]),
+        settings=(Setting(
+            "table3_imagenet_vitl_memory", "ViT-L, fine-tuning on ImageNet-1K",
+            titles={"demo": "A tiny ViT on ten classes of ImageNet"},
+        ),),
+    ),
+    TableSpec(
         name="demo", title="Demo: every method on scikit-learn's digits", make="make demo",
         settings=(Setting("digits", "Digits"),), presets=("demo",),
     ),
@@ -182,6 +190,7 @@ _LAYOUTS: dict[str, Layout] = {  # those that are not by setting
     "table4": pretraining.sheet,
     "table5": by_task.sheet,
     "table9": by_step.sheet,
+    "memory": memory.sheet,
 }
 
 

@@ -8,7 +8,7 @@ from importlib import resources
 
 import pandas as pd
 
-__all__ = ["paper_table"]
+__all__ = ["paper_figures", "paper_table"]
 
 _NUMBERS = {
     "value", "delta_signed", "time_saved_pct",
@@ -39,3 +39,17 @@ def paper_table(number: int) -> pd.DataFrame:
     for column in _NUMBERS & set(table.columns):
         table[column] = pd.to_numeric(table[column].replace("", None))
     return table
+
+
+def paper_figures(topic: str) -> pd.DataFrame:
+    """What the paper's text says about a figure, memory or a set-up.
+
+    Args:
+        topic: as in the first column of figures.csv: memory, fig5, ...
+
+    Returns:
+        Columns: topic, location, quantity, series, value, unit, kind (stated or derived), note.
+    """
+    with (resources.files(__name__) / "figures.csv").open(encoding="utf-8") as lines:
+        facts = pd.DataFrame(list(csv.DictReader(lines)))
+    return facts[facts["topic"] == topic].reset_index(drop=True)
