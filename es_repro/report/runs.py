@@ -20,7 +20,8 @@ Kind = Literal["string", "Float64", "boolean"]
 # What a run's hash leaves out (`es_repro.config`), its seed, and what only describes: two runs that
 # differ here alone are the same configuration.
 _NOT_OF_THE_RESULT = re.compile(
-    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment)(\.|$)"
+    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment|artifacts)"
+    r"(\.|$)"
     r"|dataset\.(data_root|cache_root|tokenizer|download|note)$"
 )
 # Weights that another run left: each row and seed takes its own, and all of them are one choice.
