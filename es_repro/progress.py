@@ -88,7 +88,8 @@ def count_jobs(config: DictConfig) -> int:
     assert isinstance(params, dict)
     texts = [f"{key!s}={value}" for key, value in params.items()]
     parsed = OverridesParser.create().parse_overrides(texts + list(config.hydra.overrides.task))
-    swept = [override for override in parsed if override.is_sweep_override()]
+    last = {override.get_key_element(): override for override in parsed}  # as Hydra's sweeper
+    swept = [override for override in last.values() if override.is_sweep_override()]
     return math.prod(len(list(override.sweep_string_iterator())) for override in swept)
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from es_repro.selection import require
+from es_repro.selection.checks import as_int, as_real
 
 __all__ = ["CompileMode", "Settings"]
 
@@ -57,14 +58,16 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "meta_batch_size", "eval_every", "log_every"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+            as_int(name, getattr(self, name), minimum=1)
         for name in (
             "micro_batch_size", "score_micro_batch", "max_steps", "schedule_steps",
             "checkpoint_every_steps",
         ):  # fmt: skip
-            value = getattr(self, name)
-            require(value is None or value >= 1, name, value, "at least 1, or null")
-        require(self.clip_norm is None or self.clip_norm > 0, "clip_norm", self.clip_norm, "> 0")
+            if getattr(self, name) is not None:
+                as_int(name, getattr(self, name), minimum=1)
+        if self.clip_norm is not None:
+            as_real("clip_norm", self.clip_norm, "(0, inf)")
+        as_real("checkpoint_every_seconds", self.checkpoint_every_seconds, "[0, inf]")
         if self.schedule_steps is not None:
             long_enough = self.max_steps is not None and self.max_steps <= self.schedule_steps
             allowed = "null where max_steps is, else at least max_steps"

@@ -153,6 +153,7 @@ def check(config: DictConfig) -> None:
     Raises:
         ValueError: names the key.
     """
+    as_int("epochs", config.epochs, minimum=1)
     seed, root = as_int("seed", config.seed, minimum=0), Path(config.run.root)
     require(seed < SEEDS, "seed", seed, f"below {SEEDS}, which NumPy's generator needs")
     require(config.resume in ("auto", "never"), "resume", config.resume, "auto or never")

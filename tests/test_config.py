@@ -7,7 +7,7 @@ import torch
 from hydra.utils import instantiate
 
 from es_repro.build import run_epochs, run_steps, told
-from es_repro.config import config_folder, departures, plain, run_hash, weights_fingerprint
+from es_repro.config import config_folder, plain, run_hash, weights_fingerprint
 from es_repro.record import join
 from es_repro.selection import create
 
@@ -360,24 +360,6 @@ def test_weights_are_known_by_what_they_hold_not_by_where_they_lie(tmp_path):
     assert weights_fingerprint(str(tmp_path)) != folder
     assert weights_fingerprint(None) is None
     assert weights_fingerprint("a-model-by-name") == "a-model-by-name"
-
-
-def test_what_a_command_may_say_without_leaving_the_recipe():
-    swept = {"method.beta1": "0,0.2", "seed": 0}
-    stays = ["experiment=x", "method=es", "seed=7", "run.threads=1", "tracker=none"]
-    stays += ["method.beta1=0.2", "dataset.download=never", "resume=never"]
-    stays += ["model.weights=/a/folder"]
-    leaves = [
-        "model.weights=null",
-        "epochs=3",
-        "method.beta1=0.3",
-        "subset=500",
-        "+task.x=1",
-        "model=mlp",
-        "row=es",
-    ]
-
-    assert departures([*stays, *leaves], swept) == leaves
 
 
 def test_table_9_follows_the_paper(compose_run):
