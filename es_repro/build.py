@@ -9,25 +9,27 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from lightning_fabric import Fabric
 from omegaconf import DictConfig
 
+from es_repro.bystander import Bystander
 from es_repro.data import Data
 from es_repro.engine import Engine
+from es_repro.export import Exports
 from es_repro.generators import seed_globals
 from es_repro.machine import Precision
+from es_repro.ranks import Ranks, connect
 from es_repro.record import Record
 from es_repro.selection import PlannedBatchSampler, Selector, selector_class
 from es_repro.settings import Settings
+from es_repro.sharding import fit_to_shards, shard
 
-__all__ = ["build_engine", "build_selector", "load_data", "run_epochs"]
+__all__ = ["build_engine", "build_selector", "load_data", "run_epochs", "run_steps"]
 
-PRECISIONS: Mapping[Precision, Any] = {"fp32": "32-true", "bf16": "bf16-mixed"}
 ENGINE_KEYS = (
     "meta_batch_size", "micro_batch_size", "score_micro_batch", "score_mode", "bn_update",
-    "clip_norm", "eval_every", "max_steps", "schedule_steps", "compile_mode",
+    "clip_norm", "eval_every", "max_steps", "schedule_steps", "group_by_length", "compile_mode",
 )  # fmt: skip
-RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps")
+RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "table_sync")
 
 
 # Fabric announces the precision, which the record holds.
@@ -50,12 +52,36 @@ def run_epochs(config: DictConfig) -> int:
 
     floor(G*E + 0.5), G the method's cost from the cost model, at least 1.
     """
-    if config.budget_of is None:
-        return int(config.epochs)
-    costly = {k: v for k, v in config.budget_of.items() if not k.startswith("_")}
+    if config.budget_of is None or config.max_steps is not None:
+        return int(config.epochs)  # a run by steps is shortened in steps
+    return _shortened(int(config.epochs), _cost_factor(config))
+
+
+def run_steps(config: DictConfig) -> dict[str, Any]:
+    """`max_steps`, `schedule_steps` and `keep_steps`; under `budget_of`, at that method's FLOPs.
+
+    Pruning makes epochs shorter, not steps cheaper: a step costs G without it.
+    """
+    kept = None if config.keep_steps is None else list(config.keep_steps)
+    steps = {"max_steps": config.max_steps, "schedule_steps": config.schedule_steps}
+    if config.budget_of is None or config.max_steps is None:
+        return steps | {"keep_steps": kept}
+    factor = _cost_factor(
+        config, **{"prune_ratio": 0.0} if "prune_ratio" in config.budget_of else {}
+    )
+    short = {key: None if x is None else _shortened(x, factor) for key, x in steps.items()}
+    return short | {"keep_steps": kept and [_shortened(step, factor) for step in kept]}
+
+
+def _cost_factor(config: DictConfig, **instead: float) -> float:
+    """G of the method that `budget_of` names, from the cost model."""
+    costly = {k: v for k, v in config.budget_of.items() if not k.startswith("_")} | instead
     name = costly.pop("name")
-    factor = selector_class(name).expected_cost(int(config.epochs), **costly).factor
-    return max(1, math.floor(factor * int(config.epochs) + 0.5))
+    return selector_class(name).expected_cost(int(config.epochs), **costly).factor
+
+
+def _shortened(count: int, factor: float) -> int:
+    return max(1, math.floor(factor * count + 0.5))
 
 
 def build_selector(
@@ -92,28 +118,50 @@ def build_engine(
     *,
     data: Data,
     selector: Selector,
-    record: Record,
+    record: Record | Bystander,
     device: torch.device,
     precision: Precision,
     compiled: bool = False,
+    ranks: Ranks | None = None,
     show: Callable[[float, str], None] | None = None,
 ) -> Engine:
-    """The engine, ready to `fit`."""
+    """The engine, ready to `fit`; `ranks` are those that `connect` answers unless given."""
+    ranks = ranks or connect(device, precision)
     seed_globals(config.seed)
     make_model, make_task = instantiate(config.model), instantiate(config.task)
     model = make_model(**told(make_model, data.facts, "model"))
-    model = model.to(device, memory_format=torch.channels_last)
+    if ranks.mesh is not None:  # sharding asks for contiguous parameters
+        model = model.to(device)
+        twin = shard(model, ranks.mesh["data_parallel"])
+    else:
+        model, twin = model.to(device, memory_format=torch.channels_last), None
     make_optimizer = instantiate(config.optimizer)
     rates = {"lr": config.optimizer.lr, "weight_decay": config.optimizer.weight_decay}
-    groups = instantiate(config.parameter_groups)(model, **rates)
-    sampler = PlannedBatchSampler(selector, config.meta_batch_size, seed=config.seed)
+    optimizer = make_optimizer(instantiate(config.parameter_groups)(model, **rates))
+    exports = Exports(
+        config.keep_steps or (),
+        record=record,
+        model=model,
+        companions=getattr(data, "companions", ()),
+        max_steps=config.max_steps,
+    )
+    sampler = PlannedBatchSampler(
+        selector,
+        config.meta_batch_size,
+        seed=config.seed,
+        rank=ranks.rank,
+        world_size=ranks.world_size,
+    )
+    if ranks.rank:  # equal initial weights, then draws of its own
+        seed_globals(config.seed, ranks.rank)
     return Engine(
-        fabric=Fabric(accelerator=device.type, devices=1, precision=PRECISIONS[precision]),
+        fabric=ranks.fabric,
+        twin=twin,
         model=model,
         task=make_task(**told(make_task, data.facts, "task")),
         selector=selector,
         loader=data.loader(sampler, seed=config.seed, device=device),
-        optimizer=make_optimizer(groups),
+        optimizer=optimizer if twin is None else fit_to_shards(optimizer),
         schedule=instantiate(config.schedule),
         record=record,
         settings=Settings(
@@ -122,5 +170,6 @@ def build_engine(
             **{key: config[key] for key in ENGINE_KEYS},
             **{key: config.run[key] for key in RUN_KEYS},
         ),
+        exports=exports,
         show=show,
     )

@@ -10,7 +10,7 @@ import torch
 
 from es_repro.files import write_atomically
 
-__all__ = ["CheckpointDamaged", "Checkpoints"]
+__all__ = ["CheckpointDamaged", "Checkpoints", "read"]
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,8 @@ class Checkpoints:
         try:
             write_atomically(path, lambda file: torch.save(state, file))
         except RuntimeError as error:  # torch's zip writer hides the operating system's error
-            raise OSError(f"cannot write {path}: {error}".splitlines()[0]) from error
+            reason = str(error).splitlines()[0]
+            raise OSError(f"cannot write {path}: is the disk full? ({reason})") from error
         self.prune(self._keep)
 
     def load(self, device: torch.device) -> dict[str, Any] | None:
@@ -55,10 +56,15 @@ class Checkpoints:
         Raises:
             CheckpointDamaged: there are files, and none can be read.
         """
+        found = self.load_newest(device)
+        return None if found is None else found[1]
+
+    def load_newest(self, device: torch.device) -> tuple[Path, dict[str, Any]] | None:
+        """As `load`, with the file that it came from."""
         paths = self._paths()
         for path in reversed(paths):
             try:
-                return _read(path, device)
+                return path, read(path, device)
             except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile):
                 log.warning("checkpoint %s is damaged; trying the one before it", path)
         if paths:
@@ -69,7 +75,9 @@ class Checkpoints:
         return None
 
     def prune(self, keep: int) -> None:
-        """Delete all but the newest `keep`."""
+        """Delete all but the newest `keep`, and drafts that a kill left behind."""
+        for draft in self._folder.glob(".step-*.part"):
+            draft.unlink(missing_ok=True)
         for path in self._paths()[:-keep]:
             path.unlink(missing_ok=True)
 
@@ -77,7 +85,8 @@ class Checkpoints:
         return sorted(self._folder.glob("step-*.pt"))
 
 
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
+def read(path: Path, device: torch.device) -> dict[str, Any]:
+    """One checkpoint, its checksums compared first."""
     with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums it wrote
         if damaged := archive.testzip():
             raise zipfile.BadZipFile(f"{damaged}: checksum differs")

@@ -3,28 +3,46 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from es_repro.pretrained import file_of_run
+from es_repro.selection.checks import one_of
+
 __all__ = [
     "config_folder",
+    "departures",
     "plain",
     "readable",
     "register_resolvers",
     "run_hash",
     "weights_fingerprint",
+    "weights_note",
 ]
 
 # Keys that do not change what a run computes: where it writes, what it is called, how it is shown.
 NOT_HASHED = (
     "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
+    "artifacts",
 )  # fmt: skip
-# The same of the data set: where it lies, who decodes it, and when to give up.
-NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged")
+# The same of the data set: where it lies, who decodes it, and when to give up. What a tokenizer
+# does is in the data's fingerprint, wherever it lies.
+NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged", "cache_root", "tokenizer")
+# What a command may say without leaving an experiment's recipe: which of its runs, how, and where.
+OF_THE_COMMAND = (
+    "experiment", "method", "seed", "sweep", "resume", "missing_data", "fail_fast", "run",
+    "tracker", "compile", "compile_mode", "hydra",
+)  # fmt: skip
+# Weights elsewhere are the same until their fingerprint says otherwise; none (null) are not.
+PLACES = (
+    "dataset.data_root", "dataset.download", "dataset.num_workers", "dataset.cache_root",
+    "dataset.tokenizer", "model.weights",
+)  # fmt: skip
 
 
 def config_folder() -> str:
@@ -36,8 +54,20 @@ def config_folder() -> str:
 
 
 def register_resolvers() -> None:
-    """The one resolver of our own: `${one_minus:x}`, without the noise of binary fractions."""
-    OmegaConf.register_new_resolver("one_minus", lambda x: round(1 - x, 12), replace=True)
+    """The resolvers of our own.
+
+    `${one_minus:x}`, without the noise of binary fractions; `${share:part,whole}`;
+    `${linear_scaling:rate,B}`, a rate stated for batches of 256 at B (Goyal et al. 2017);
+    `${left_by:root,experiment,row,seed,name}`, the file of a finished run.
+    """
+    ours: dict[str, Callable[..., Any]] = {
+        "one_minus": lambda x: round(1 - x, 12),
+        "share": lambda part, whole: round(part / whole, 12),
+        "linear_scaling": lambda rate, batch_size: round(rate * batch_size / 256, 12),
+        "left_by": lambda root, *asked: str(file_of_run(Path(root), *asked)),
+    }
+    for name, resolve in ours.items():
+        OmegaConf.register_new_resolver(name, resolve, replace=True)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:
@@ -83,6 +113,20 @@ def weights_fingerprint(place: str | None) -> str | None:
     return digest.hexdigest()
 
 
+def weights_note(config: dict[str, Any]) -> dict[str, str]:
+    """What a reader must know of the initial weights, as the `note` that stands by every number.
+
+    Args:
+        config: resolved, plain. Where `recipe.pretrained` says that the recipe starts from trained
+            weights, a run that starts from random ones says so, and any other which it took.
+    """
+    if not config["recipe"].get("pretrained"):
+        return {}
+    weights = config["model"].get("weights")
+    kind = Path(weights).name if weights and Path(weights).is_dir() else weights
+    return {"note": f"weights: {kind or 'none (random initialisation)'}"}
+
+
 def readable(error: BaseException) -> str:
     """One line that says what to mend, for a user who has only the command line before them."""
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
@@ -92,10 +136,44 @@ def readable(error: BaseException) -> str:
         return text
     if match := re.search(r"Could not find '(\w+)/([^']+)'", text):
         group, name = match.groups()
-        options = text.partition("Available options in")[2].partition(":")[2].split()
-        listed = [x for x in options if x != "Config"]
-        known = ", ".join(listed[: listed.index("search")] if "search" in listed else listed)
-        return f"{group}={name}: must be one of {known}"
+        return f"{group}={name}: must be {one_of(name, _options(group))}"
+    if match := re.search(r"raised while resolving interpolation: (.*?)( full_key:|$)", text):
+        return match.group(1)
     if match := re.search(r"Could not override '([^']+)'", text):
         return f"{match.group(1)}: no such key; --help lists them (+key=value would add one)"
+    if match := re.search(r"Error locating target '([^']+)'", text):
+        return f"{_key_of(text)}_target_={match.group(1)}: must be a class or function that exists"
+    if isinstance(error, InstantiationException) and isinstance(error.__cause__, ValueError):
+        return readable(error.__cause__)
     return text
+
+
+def departures(overrides: Iterable[str], swept: Mapping[str, object]) -> list[str]:
+    """Those of a command's overrides that make a run another recipe than its experiment's.
+
+    Args:
+        overrides: `key=value`, as Hydra's `overrides.task` of one job.
+        swept: the sweep's own parameters: what it asks for is part of the recipe.
+    """
+    found = []
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        asked = [text.strip() for text in str(swept.get(key, "")).split(",")]
+        group, _, inner = key.partition(".")
+        place = key in PLACES and value != "null"
+        free = place or (group in OF_THE_COMMAND and not (inner and group == "method"))
+        if not free and value not in asked:
+            found.append(override)
+    return found
+
+
+def _options(group: str) -> list[str]:
+    """A group's options, those in folders of it last."""
+    folder = Path(config_folder()) / group
+    names = [str(x.relative_to(folder).with_suffix("")) for x in folder.rglob("*.yaml")]
+    return sorted(names, key=lambda name: ("/" in name, name))
+
+
+def _key_of(text: str) -> str:
+    match = re.search(r"full_key: (\S+)", text)
+    return f"{match.group(1)}." if match else ""

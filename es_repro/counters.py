@@ -1,12 +1,16 @@
 """What a run has spent, said and picked, counted without waiting for the device."""
 
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Cost", "Picks", "effective_sample_size"]
+from es_repro.data import Loader
+from es_repro.ranks import Ranks
+
+__all__ = ["Cost", "Interval", "Picks", "effective_sample_size", "midranks"]
 
 
 @dataclass
@@ -16,6 +20,9 @@ class Cost:
     Attributes:
         optimizer_steps: updates of the parameters.
         selecting_steps: those of them that followed a scoring pass.
+        scoring_passes: forward passes without gradient, a micro-batch each; ranks take theirs at
+            the same time, which counts once.
+        backward_passes: forward and backward passes, likewise.
         forward_samples: rows through any forward pass, scoring and re-scoring included.
         bp_samples: rows back-propagated.
         flops: of the model; a backward pass counts as two forward passes.
@@ -23,9 +30,17 @@ class Cost:
 
     optimizer_steps: int = 0
     selecting_steps: int = 0
+    scoring_passes: int = 0
+    backward_passes: int = 0
     forward_samples: int = 0
     bp_samples: int = 0
     flops: int = 0
+
+    def over(self, ranks: Ranks) -> "Cost":
+        """The counts of all ranks: their steps and passes are the same, their rows are not."""
+        counts = ranks.total(self.forward_samples, self.bp_samples, self.flops)
+        names = ("forward_samples", "bp_samples", "flops")
+        return replace(self, **dict(zip(names, counts, strict=True)))
 
     def state_dict(self) -> dict[str, int]:
         """The counts, by name."""
@@ -50,9 +65,12 @@ class Interval:
         self._numbers[self.length, 1] = meta_loss
         self.length += 1
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Objectives and meta-batch losses of the steps, oldest first; waits, and starts anew."""
-        objectives, losses = self._numbers[: self.length].T.cpu().numpy().copy()
+    def read(self, ranks: Ranks) -> tuple[np.ndarray, np.ndarray]:
+        """Objectives and meta-batch losses of the steps, oldest first; waits, and starts anew.
+
+        Means over the ranks: each has as many rows in a step, and one's NaN is everyone's.
+        """
+        objectives, losses = ranks.mean(self._numbers[: self.length]).T.cpu().numpy().copy()
         self.clear()
         return objectives, losses
 
@@ -65,14 +83,18 @@ class Picks:
     """How often each sample was back-propagated, in this epoch and in all.
 
     Args:
-        labels: [n] int64 class ids for counts by class, or None where the task has no classes.
-        num_samples: n.
-        device: where the counts live; nothing is read from there before `epoch_summary`.
+        loader: says which classes samples have, where there are classes, and how long they are,
+            where they have lengths.
+        ranks: on whose device the counts live; nothing is read from there before
+            `epoch_summary`. Each rank counts its own rows until then.
     """
 
-    def __init__(self, labels: Tensor | None, num_samples: int, device: torch.device) -> None:
-        self._labels = labels
-        self._epoch = torch.zeros(num_samples, dtype=torch.int32, device=device)
+    def __init__(self, loader: Loader, ranks: Ranks) -> None:
+        device = ranks.device
+        self._labels, self._ranks = loader.labels, ranks
+        lengths: Tensor | None = getattr(loader, "lengths", None)
+        self._length_ranks = None if lengths is None else midranks(lengths)
+        self._epoch = torch.zeros(loader.num_samples, dtype=torch.int32, device=device)
         self._total = torch.zeros_like(self._epoch)
         self._one = torch.ones(1, dtype=torch.int32, device=device)
 
@@ -81,26 +103,44 @@ class Picks:
         self._epoch.index_add_(0, index, self._one.expand(len(index)))
 
     def epoch_summary(self) -> dict[str, float | list[int]]:
-        """Close the epoch: never-picked share and, with classes, the epoch's counts by class."""
-        self._total += self._epoch
+        """Close the epoch: never-picked share and, where there are such, by class and length.
+
+        `selection/length_correlation` is Spearman's, between a sample's length and whether it was
+        picked; absent where all samples were, or none.
+        """
+        epoch = self._ranks.sum(self._epoch)
+        self._total += epoch
         found: dict[str, float | list[int]] = {
             "selection/never_picked": (self._total == 0).float().mean().item(),
-            "selection/distinct": int((self._epoch > 0).sum().item()),
+            "selection/distinct": int((epoch > 0).sum().item()),
         }
         if self._labels is not None:
-            counts = torch.bincount(self._labels, weights=self._epoch.double())
+            counts = torch.bincount(self._labels, weights=epoch.double())
             found["selection/class_counts"] = [int(count) for count in counts.tolist()]
+        if self._length_ranks is not None:
+            picked = (epoch > 0).to(self._length_ranks.dtype)
+            correlation = float(torch.corrcoef(torch.stack([self._length_ranks, picked]))[0, 1])
+            if math.isfinite(correlation):
+                found["selection/length_correlation"] = correlation
         self._epoch.zero_()
         return found
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Both counts, exact also in the middle of an epoch."""
-        return {"epoch": self._epoch, "total": self._total}
+        """Both counts of all ranks, exact also in the middle of an epoch."""
+        return {"epoch": self._ranks.sum(self._epoch), "total": self._total}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on from the counts of an interrupted run."""
-        self._epoch.copy_(state["epoch"])
+        # Whatever ranks have counted so far, rank 0 goes on from their sum.
+        self._epoch.copy_(state["epoch"] if self._ranks.main else torch.zeros_like(self._epoch))
         self._total.copy_(state["total"])
+
+
+def midranks(values: Tensor) -> Tensor:
+    """Ranks [n] float64 of values [n], from 0; equal values share the mean of their ranks."""
+    _, group, size = values.unique(return_inverse=True, return_counts=True)
+    last = size.cumsum(0).double() - 1
+    return (last - (size - 1) / 2)[group]
 
 
 def effective_sample_size(weights: Tensor) -> float:

@@ -5,27 +5,33 @@ No method, task or data set has a branch here: they differ in what their objects
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from es_repro.alignment import Alignment
+from es_repro.bystander import Bystander
 from es_repro.clock import Clock
 from es_repro.compiling import Compiler
 from es_repro.counters import Cost, Interval, Picks, effective_sample_size
 from es_repro.data import Loader
-from es_repro.generators import global_state, isolated_generators, load_global_state
+from es_repro.exchange import Exchange
+from es_repro.export import NO_EXPORTS, Exports
+from es_repro.generators import isolated_generators
 from es_repro.memory import Memory
-from es_repro.passes import ForwardFlops, Statistics, preserved_buffers
+from es_repro.passes import ForwardFlops, Statistics
+from es_repro.ranks import Ranks
 from es_repro.record import Record
-from es_repro.rows import Batch, Inputs, micro_batches, take_rows
-from es_repro.selection import EpochPlan, ProgressScheduler, Selector, count, require
+from es_repro.rehearsal import rehearse
+from es_repro.rows import Batch, Inputs, length_order, micro_batches, take_rows
+from es_repro.selection import EpochPlan, ProgressScheduler, Selector, require
 from es_repro.settings import Settings
+from es_repro.state import engine_state, load_engine_state, rows_per_step
 from es_repro.tasks import Output, Task
 
 __all__ = ["Engine", "Stopped"]
@@ -40,7 +46,7 @@ class Engine:
 
     Args:
         fabric: device, precision and data parallelism.
-        model: as built; the engine sets it up.
+        model: as built, sharded or not; the engine sets it up.
         task: turns batches into per-sample losses.
         selector: the method.
         loader: batches of the planned samples.
@@ -48,6 +54,8 @@ class Engine:
         schedule: progress in [0, 1] -> factor of the learning rate.
         record: where it is written.
         settings: the rest.
+        exports: keeps the model of some steps for others to use.
+        twin: a whole copy of a sharded model, to count FLOPs on.
         show: called with (share done, one-line state) now and then, for a progress bar.
 
     Raises:
@@ -65,8 +73,10 @@ class Engine:
         loader: Loader,
         optimizer: Optimizer,
         schedule: Callable[[float], float],
-        record: Record,
+        record: Record | Bystander,
         settings: Settings,
+        exports: Exports = NO_EXPORTS,
+        twin: nn.Module | None = None,
         show: Callable[[float, str], None] | None = None,
     ) -> None:
         missing = selector.signals - task.signals
@@ -76,23 +86,27 @@ class Engine:
         can_skip = all(group.get("fused") for group in optimizer.param_groups)
         require(not self.skips or can_skip, "nonfinite", "skip", "raise, or optimizer.fused=true")
         self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
-        self.record, self.settings, self.show = record, settings, show
+        self.ranks = Ranks(fabric)
+        self.exchange = Exchange(self.ranks, selector, settings.table_sync)
+        self.record, self.settings, self.show, self.exports = record, settings, show, exports
         self.net, self.inner_optimizer = model, optimizer
         self.compiler = Compiler(settings.compile, settings.compile_mode)
         self.scorer = self.compiler.wrap(model)
-        self.model, self.optimizer = fabric.setup(self.compiler.wrap(model), optimizer)
+        self.model = fabric.setup_module(self.compiler.wrap(model))
+        self.optimizer = cast(_FabricOptimizer, fabric.setup_optimizers(optimizer))
         self.model.train()
         self.scheduler = ProgressScheduler(optimizer, schedule)
         self.statistics = Statistics(model, settings.score_mode, settings.bn_update)
-        device = fabric.device
-        self.clock, self.cost, self.warm_up_seconds = Clock(device), Cost(), 0.0
-        self.memory = Memory(device, activations=not settings.compile)
-        self.flops = ForwardFlops(task, model)
-        self.picks = Picks(loader.labels, loader.num_samples, device)
+        self.statistics.warn_of_pieces(settings.score_micro_batch)
+        self.clock, self.cost, self.warm_up_seconds = Clock(device := fabric.device), Cost(), 0.0
+        self.memory = Memory(device, activations=not settings.compile and twin is None)
+        self.flops = ForwardFlops(task, twin or model)
+        self.picks = Picks(loader, self.ranks)
         self.interval = Interval(settings.log_every, device)
         self.nonfinite = torch.zeros((), device=device)
         self.epoch, self.position = 0, 0
-        self.best = float("-inf")
+        self.better = max if task.larger_is_better else min
+        self.best = float("-inf" if task.larger_is_better else "inf")
         self.latest: dict[str, float] = {}
         self.alignment, self.stop = Alignment(loader), False
         self.saved_at = time.monotonic()
@@ -103,6 +117,7 @@ class Engine:
         """One epoch of any method, from its plan to its last step."""
         self.loader.set_epoch(self.epoch)
         selecting, plan = self.selector.selects_batches, self.loader.plan
+        self.ranks.require_same(plan, self.epoch)
         batches = self.loader.batches(start=self.position)
         for batch in self.clock.timed("data", batches):
             if self.alignment.left:
@@ -127,6 +142,7 @@ class Engine:
                 seen = self.score(inputs, targets)
             with self.clock.phase("selection"):
                 picked = self.selector.select(index, seen.scores, **seen.signals)
+                self.exchange.send(index, seen)
                 index, targets = index[picked], targets[picked]
                 inputs = take_rows(inputs, picked)
         with self.clock.phase("training"):
@@ -135,14 +151,19 @@ class Engine:
             if not selecting:
                 seen = trained
                 self.selector.observe(index, seen.scores, **seen.signals)
+                self.exchange.send(index, seen)
             self.update()
+            self.exchange.receive()
         self.count(index, forwarded, objective, seen, selecting)
 
     def score(self, inputs: Inputs, targets: Tensor) -> Output:
         """The scoring pass: losses and signals of a meta-batch [B], nothing else changed."""
-        # The bare module: a data-parallel wrapper's forward would arm the gradient reducer. An
-        # autocast context of its own: cached low-precision weights would have no gradient later.
+        # The bare module: a data-parallel wrapper's forward would arm the gradient reducer; sharded
+        # parameters are gathered by the module itself. An autocast context of its own: cached
+        # low-precision weights would have no gradient later.
         pieces = []
+        if self.settings.score_mode == "eval":
+            self.ranks.share_buffers(self.net)
         with (
             torch.no_grad(),
             self.fabric.autocast(),
@@ -150,11 +171,13 @@ class Engine:
             isolated_generators(self.fabric.device),
         ):
             size = self.settings.score_micro_batch
-            for _, rows, labels in micro_batches(targets, inputs, targets, size):
+            order = length_order(inputs, size, enabled=self.settings.group_by_length)
+            for _, rows, labels in micro_batches(targets, inputs, targets, size, order):
                 with self.compiler.at(len(labels)):
                     pieces.append(self.task(self.scorer, rows, labels, self.selector.signals))
                 self.cost.flops += self.flops(rows, labels)
-        return Output.join(pieces)
+                self.cost.scoring_passes += 1
+        return Output.join(pieces, order)
 
     def train_batch(
         self, index: Tensor, inputs: Inputs, targets: Tensor, selected: bool
@@ -163,28 +186,29 @@ class Engine:
         wanted = frozenset[str]() if selected else self.selector.signals
         pieces, objective = [], torch.zeros((), device=index.device)
         with self.statistics.training(selected=selected):
-            size = self.settings.micro_batch_size
-            for ids, rows, labels in micro_batches(index, inputs, targets, size):
-                with self.compiler.at(len(ids)):
+            size, left = self.settings.micro_batch_size, len(index)
+            order = length_order(inputs, size, enabled=self.settings.group_by_length)
+            for ids, rows, labels in micro_batches(index, inputs, targets, size, order):
+                left -= len(ids)
+                with self.compiler.at(len(ids)), self.ranks.no_sync(self.model, skip=left > 0):
                     output = self.task(self.model, rows, labels, wanted)
                     loss = self.selector.reduce(ids, output.losses) * (len(ids) / len(index))
                     self.fabric.backward(loss)
                 objective = objective + loss.detach()
                 pieces.append(Output(output.losses.detach(), output.scores, output.signals))
                 self.cost.flops += 3 * self.flops(rows, labels)
+                self.cost.backward_passes += 1
         if self.skips:
-            self.nonfinite = 1 - torch.isfinite(objective).float()
-        return objective, Output.join(pieces)
+            self.nonfinite = self.ranks.most(1 - torch.isfinite(objective).float())
+        return objective, Output.join(pieces, order)
 
     def update(self) -> None:
         """Step the optimizer; a fused one leaves everything as it was where `found_inf` is set."""
         if self.settings.clip_norm is not None:
             self.fabric.clip_gradients(
-                self.model,
-                self.optimizer,
-                max_norm=self.settings.clip_norm,
-                error_if_nonfinite=False,
-            )
+                self.model, self.optimizer,
+                max_norm=self.settings.clip_norm, error_if_nonfinite=False,
+            )  # fmt: skip
         if self.skips:
             self.inner_optimizer.found_inf = self.nonfinite  # type: ignore[attr-defined]
         self.optimizer.step()
@@ -194,12 +218,17 @@ class Engine:
         """Re-score the samples that the plan hid, without gradient (KAKURENBO)."""
         if plan.refresh is None:
             return
-        batches = self.loader.visit(plan.refresh, self.settings.meta_batch_size)
-        for index, inputs, targets in self.clock.timed("data", batches):
+        mine = self.ranks.share_ids(plan.refresh)
+        batches = self.loader.visit(mine, self.loader.sampler.rank_batch_size)
+        seen = []
+        for _, inputs, targets in self.clock.timed("data", batches):
             with self.clock.phase("scoring"):
-                seen = self.score(inputs, targets)
-                self.selector.observe(index, seen.scores, **seen.signals)
-            self.cost.forward_samples += len(index)
+                seen.append(self.score(inputs, targets))
+        with self.clock.phase("scoring"):
+            scores, signals = self.exchange.everyones(plan.refresh, Output.join(seen))
+            hidden = plan.refresh.to(scores.device, non_blocking=True)
+            self.selector.observe(hidden, scores, **signals)
+        self.cost.forward_samples += len(mine)
 
     # ---------------------------------------------------------------- around it
 
@@ -221,6 +250,11 @@ class Engine:
         most = self.settings.max_steps
         return self.epoch >= self.settings.epochs or (most is not None and self.step >= most)
 
+    @property
+    def due(self) -> bool:
+        """Whether it is time for another checkpoint."""
+        return time.monotonic() - self.saved_at > self.settings.checkpoint_every_seconds
+
     def fit(self) -> dict[str, Any]:
         """Train from wherever the run stands to its end; answers the summary."""
         if not self.finished:
@@ -235,26 +269,7 @@ class Engine:
 
     def warm_up(self) -> None:
         """Take each kind of pass once, before any clock runs; only compiled code is kept of it."""
-        started = time.perf_counter()
-        self.loader.set_epoch(self.epoch)
-        index = self.loader.sampler.indices[: self.loader.sampler.rank_batch_size]
-        index, inputs, targets = next(iter(self.loader.visit(index, len(index))))
-        few = torch.arange(count(self.selector.batch_ratio or 1.0, len(index)), device=index.device)
-        pieces = self.settings.score_micro_batch, self.settings.micro_batch_size
-        self.compiler.fix_sizes([len(index), len(few), *pieces])
-        cost, self.cost = self.cost, replace(self.cost)
-        with preserved_buffers(self.net), isolated_generators(self.fabric.device):
-            with self.memory.step(self.net, selecting=False):
-                self.train_batch(index, inputs, targets, False)
-            if len(few) < len(index):
-                self.score(inputs, targets)
-                with self.memory.step(self.net, selecting=True):
-                    self.train_batch(index[few], take_rows(inputs, few), targets[few], True)
-        self.optimizer.zero_grad(set_to_none=True)
-        self.cost = cost
-        if self.fabric.device.type == "cuda":
-            torch.cuda.synchronize(self.fabric.device)
-        self.warm_up_seconds = time.perf_counter() - started
+        self.warm_up_seconds = rehearse(self)
 
     def count(
         self, index: Tensor, forwarded: int, objective: Tensor, seen: Output, selecting: bool
@@ -273,19 +288,21 @@ class Engine:
         every = self.settings.checkpoint_every_steps
         if self.step % self.settings.log_every == 0:
             self.report_steps()
-        due = time.monotonic() - self.saved_at > self.settings.checkpoint_every_seconds
-        if self.stop or due or (every is not None and self.step % every == 0):
+        stop, due = self.ranks.agree(self.stop, self.due)
+        due |= self.step in self.exports.steps
+        if stop or due or (every is not None and self.step % every == 0):
             with self.clock.paused():
                 self.save()
-        if self.stop:
+        if stop:
             raise Stopped(f"stopped at step {self.step}; the same command goes on from there")
 
     def report_steps(self) -> None:
         """Read the interval's numbers, once, and stop where a loss was not finite."""
+        self.exchange.settle()
         if self.interval.length == 0:
             return
         first = self.step - self.interval.length
-        objectives, losses = self.interval.read()
+        objectives, losses = self.interval.read(self.ranks)
         try:
             self.selector.check()
         except FloatingPointError as error:
@@ -293,13 +310,13 @@ class Engine:
             step = first + (int(bad.argmax()) if bad.any() else 0)
             raise FloatingPointError(f"step {step}: {error}") from error
         rate = self.inner_optimizer.param_groups[0]["lr"]
-        mean = float(objectives.mean())
+        mean, cost = float(objectives.mean()), self.cost.over(self.ranks)
         self.record.log(
             "step",
             step=self.step,
             epoch=self.epoch,
             **{"train/objective": mean, "train/meta_loss": float(losses.mean())},
-            **{"train/learning_rate": rate, "cost/bp_samples": self.cost.bp_samples},
+            **{"train/learning_rate": rate, "cost/bp_samples": cost.bp_samples},
         )
         state = f"epoch {self.epoch + 1}/{self.settings.epochs}, loss {mean:.3f}"
         self.record.lease.report(share=self.progress, state=state)
@@ -313,26 +330,30 @@ class Engine:
         last = self.finished
         if last or self.epoch % self.settings.eval_every == 0:
             self.latest = self.evaluate()
-            self.best = max(self.best, self.latest[self.task.headline])
+            self.best = self.better(self.best, self.latest[self.task.headline])
         share = {
             "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
-            "data/batch_rows": self.loader.sampler.batch_size,
+            "data/batch_rows": rows_per_step(self),
             "data/damaged": getattr(self.loader, "damaged", 0),  # streamed images alone can be
         }
         if self.selector.weights is not None:
             share["selection/effective_sample_size"] = effective_sample_size(self.selector.weights)
         line = self.metrics() | share | self.picks.epoch_summary() | self.costs()
         self.record.log("epoch", step=self.step, epoch=self.epoch, **line)
-        if last or time.monotonic() - self.saved_at > self.settings.checkpoint_every_seconds:
+        if any(self.ranks.agree_now(last, self.due)):
             self.save()
 
     def evaluate(self) -> dict[str, float]:
         """The task's metrics over the evaluation split, in eval mode."""
         metrics = self.task.metrics().to(self.fabric.device)
+        self.ranks.share_buffers(self.net)
         self.model.eval()
+        batches = self.loader.evaluation(self.loader.sampler.rank_batch_size)
         with self.clock.phase("evaluation"), self.fabric.autocast():
-            for inputs, targets in self.loader.evaluation(self.settings.meta_batch_size):
-                self.task.evaluate(self.net, inputs, targets, metrics)
+            for (inputs, targets), counts in self.ranks.share(batches):
+                into = metrics if counts else metrics.clone()
+                self.task.evaluate(self.net, inputs, targets, into)
+            # Computing puts the ranks' counts together.
             found = {name: float(value) for name, value in metrics.compute().items()}
         self.model.train()
         return found
@@ -343,18 +364,20 @@ class Engine:
 
     def costs(self) -> dict[str, Any]:
         """Counted and timed costs so far, by the record's names."""
-        counted = {f"cost/{name}": value for name, value in self.cost.state_dict().items()}
+        cost = self.cost.over(self.ranks)
+        counted = {f"cost/{name}": value for name, value in cost.state_dict().items()}
         phases = {f"time/{name}_seconds": value for name, value in self.clock.seconds.items()}
         return counted | {"time/train_seconds": self.clock.train_seconds} | phases
 
     def summary(self) -> dict[str, Any]:
         """The run's last word: metrics, costs and kinds of steps."""
         best = {f"{self.loader.split}/{self.task.headline}_best": self.best}
-        passes = self.cost.forward_samples + 2 * self.cost.bp_samples
+        cost = self.cost.over(self.ranks)
+        passes = cost.forward_samples + 2 * cost.bp_samples
+        selecting = self.cost.selecting_steps
         kinds = {
-            "cost/flops_per_sample": self.cost.flops / max(1, passes),
-            "steps/selecting": self.cost.selecting_steps,
-            "steps/plain": self.step - self.cost.selecting_steps,
+            "cost/flops_per_sample": cost.flops / max(1, passes),
+            **{"steps/selecting": selecting, "steps/plain": self.step - selecting},
             "time/warm_up_seconds": self.warm_up_seconds,
         }
         return self.metrics() | best | self.costs() | kinds | self.memory.summary()
@@ -364,35 +387,14 @@ class Engine:
     def save(self) -> None:
         """Write a checkpoint from which the run goes on bit for bit; never of a broken state."""
         self.report_steps()
+        self.exports.write(self.step)
         self.record.checkpoints.save(self.state_dict(), self.step)
         self.saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that the rest of the run depends on, the generators included."""
-        return {
-            "epoch": self.epoch,
-            "position": self.position,
-            "model": self.net.state_dict(),
-            "optimizer": self.inner_optimizer.state_dict(),
-            "selector": self.selector.state_dict(),
-            "picks": self.picks.state_dict(),
-            "cost": self.cost.state_dict(),
-            "clock": self.clock.state_dict(),
-            "memory": self.memory.state_dict(),
-            "best": self.best,
-            "latest": self.latest,
-            "generators": global_state(self.fabric.device),
-        }
+        """Everything that the rest of the run depends on; called by all ranks."""
+        return engine_state(self)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; the data order is rebuilt from (seed, epoch) and the stored plan."""
-        self.epoch, self.position = state["epoch"], state["position"]
-        self.net.load_state_dict(state["model"])
-        self.inner_optimizer.load_state_dict(state["optimizer"])
-        self.selector.load_state_dict(state["selector"])
-        self.picks.load_state_dict(state["picks"])
-        self.cost = Cost(**state["cost"])
-        self.clock.load_state_dict(state["clock"])
-        self.memory.load_state_dict(state["memory"])
-        self.best, self.latest = state["best"], state["latest"]
-        load_global_state(state["generators"])
+        """Go on from `state`, of this number of ranks or another."""
+        load_engine_state(self, state)

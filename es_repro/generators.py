@@ -1,5 +1,6 @@
 """The global random generators: they serve initial weights and dropout, and nothing of ours."""
 
+import hashlib
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +12,14 @@ import torch
 __all__ = ["global_state", "isolated_generators", "load_global_state", "seed_globals"]
 
 
-def seed_globals(seed: int) -> None:
-    """Seed the generators that initial weights and dropout draw from."""
+def seed_globals(seed: int, rank: int = 0) -> None:
+    """Seed the generators that initial weights and dropout draw from.
+
+    Ranks need equal initial weights, then dropout masks of their own: the main one's are `seed`'s.
+    """
+    if rank:
+        digest = hashlib.blake2b(f"{seed}/rank {rank}".encode(), digest_size=4).digest()
+        seed = int.from_bytes(digest, "big")
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - the global one is meant
     torch.manual_seed(seed)

@@ -86,6 +86,13 @@ class Lease:
         """Say how far the run is; the next heartbeat carries it to whoever watches."""
         self._progress = self._progress | progress
 
+    def move_folder(self, place: Path) -> None:
+        """Rename the folder to `place`, which must not exist, and hold it there."""
+        folder = self._path.parent
+        # First, so that no heartbeat falls into a new folder of the old name.
+        self._path = place / NAME
+        folder.rename(place)
+
     @property
     def jobs_side_by_side(self) -> int:
         """The most runs of this root that were seen on this host at once, this one included."""
@@ -98,8 +105,8 @@ class Lease:
     def _take(self) -> None:
         mine = self._content()
         draft = self._path.with_name(f".{NAME}.{os.getpid()}.take")
-        draft.write_text(json.dumps(mine))
         try:
+            draft.write_text(json.dumps(mine))
             for _ in range(3):
                 try:
                     os.link(draft, self._path)  # fails if it exists: only one job can win

@@ -54,12 +54,15 @@ def resolve_precision(name: str, device: torch.device) -> Precision:
     return "bf16" if able.get("amx_bf16") or able.get("avx512_bf16") else "fp32"
 
 
-def environment(device: torch.device, precision: str, compiled: bool = False) -> dict[str, Any]:
+def environment(
+    device: torch.device, precision: str, compiled: bool = False, world_size: int = 1
+) -> dict[str, Any]:
     """Everything a reader needs to know whether two clocks can be compared."""
     commit, dirty = _commit()
+    many = f"{world_size} ranks of " if world_size > 1 else ""
     return {
         "device": device.type,
-        "device_name": _device_name(device),
+        "device_name": many + _device_name(device),
         "threads": torch.get_num_threads(),
         "jobs_side_by_side": 1,
         "precision": precision,
@@ -159,7 +162,7 @@ class Strangers:
         mine = own.user + own.system + own.children_user + own.children_system
         return time.perf_counter(), busy, mine
 
-    def cores(self) -> float:
-        """Busy cores that were not ours, >= 0."""
+    def cores(self, ranks_here: int = 1) -> float:
+        """Busy cores that were not ours, >= 0; other ranks on this host are taken to work alike."""
         wall, busy, mine = (now - then for now, then in zip(self._now(), self._start, strict=True))
-        return max(0.0, (busy - mine) / wall) if wall > 0 else 0.0
+        return max(0.0, (busy - ranks_here * mine) / wall) if wall > 0 else 0.0

@@ -1,5 +1,6 @@
 """The two passes over a model: scoring without gradient, training with it."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -10,11 +11,13 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from es_repro.generators import isolated_generators
-from es_repro.rows import Inputs, first_row, row_shape
+from es_repro.rows import Inputs, first_row, row_shape, rows_on
 from es_repro.selection import require
 from es_repro.tasks import Task
 
 __all__ = ["ForwardFlops", "Statistics", "preserved_buffers"]
+
+log = logging.getLogger(__name__)
 
 
 class Statistics:
@@ -50,6 +53,16 @@ class Statistics:
         self._eval_scoring = score_mode == "eval"
         self._score_updates = bn_update != "train"
         self._train_updates = bn_update != "score"
+
+    def warn_of_pieces(self, score_micro_batch: int | None) -> None:
+        """Warn where scoring in pieces would change what is scored, not only how."""
+        if score_micro_batch and self._norms and not self._eval_scoring:
+            log.warning(
+                "score_micro_batch=%d: this model has batch norm, so each piece is scored with "
+                "statistics of its own, not with the meta-batch's; leave it null, or "
+                "score_mode=eval",
+                score_micro_batch,
+            )
 
     @contextmanager
     def scoring(self) -> Iterator[None]:
@@ -101,7 +114,8 @@ class ForwardFlops:
     def _measure(self, row: Inputs, target: Tensor) -> int:
         from torch.utils.flop_counter import FlopCounterMode  # slow to import
 
-        training = self._model.training
+        training, device = self._model.training, next(self._model.parameters()).device
+        row, target = rows_on(row, device), target.to(device)
         self._model.eval()
         # Fused attention has no count on every device; its plain form has.
         with (

@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from es_repro.files import append_line
+from es_repro.launch import is_main
 from es_repro.lease import is_held
+from es_repro.signals import SweepSignals
 
 __all__ = ["JOBS", "RunBar", "SweepProgress", "job_line", "read_jobs"]
 
@@ -74,7 +76,7 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
 def job_line(job: dict[str, Any]) -> str:
     """One finished job as a line for people."""
     name = f"{job['experiment']} {job['row']} seed {job['seed']}"
-    if job["status"] in ("failed", "no data", "skipped"):
+    if job["status"] in ("failed", "no data", "skipped", "stopped"):
         return f"{name}: {job['status']}: {job['error']}"
     kept = " (done before)" if job["status"] == "kept" else f" in {job['seconds']:.0f} s"
     return f"{name}: {job['headline']} {job['value']:.4f}{kept}"
@@ -103,9 +105,14 @@ class SweepProgress(Callback):
         return {}
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
+        if not is_main():
+            return
         self.root, self.folder = Path(config.run.root), Path(config.hydra.sweep.dir)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        append_line(self.root / "sweeps" / "log.jsonl", {"sweep": self.folder.name})
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            append_line(self.root / "sweeps" / "log.jsonl", {"sweep": self.folder.name})
+        except OSError:
+            return  # Hydra would warn of it here; it fails on the same folder next, in one line
         self.total, self.shown, self.started = count_jobs(config), 0, time.monotonic()
         self.console = Console(stderr=True, highlight=False)
         self.bars = _bars(self.console) if self.console.is_terminal else None
@@ -113,6 +120,7 @@ class SweepProgress(Callback):
             self.line = self.bars.add_task("sweep", total=self.total, state="")
             self.bars.start()
         self.running: dict[str, TaskID] = {}
+        self._signals = SweepSignals(self.root)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sweep", daemon=True)
         self._thread.start()
@@ -121,6 +129,7 @@ class SweepProgress(Callback):
     def close(self) -> list[dict[str, Any]]:
         """Stop watching and answer the jobs; `main` calls it however the sweep ended."""
         SweepProgress.open = None
+        self._signals.restore()
         self._stop.set()
         self._thread.join()
         self._look()

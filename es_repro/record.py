@@ -2,8 +2,9 @@
 
 import contextlib
 import json
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -161,6 +162,37 @@ class Record:
         append_line(self.folder / "history.jsonl", line)
         if self._mirror is not None and kind != "event":
             self._mirror.log(line)
+
+    def export(self, name: str, write: Callable[[Path], None]) -> None:
+        """Let `write` fill a folder, and rename it to `exports/<name>` when it is whole.
+
+        What stood there is replaced.
+
+        Raises:
+            OSError: no space, no permission; nothing unfinished is left under that name.
+        """
+        place = self.folder / "exports" / name
+        draft, former = place.with_name(f".{name}.part"), place.with_name(f".{name}.former")
+        for left_over in (draft, former):
+            shutil.rmtree(left_over, ignore_errors=True)
+        draft.mkdir(parents=True)
+        write(draft)
+        if place.exists():
+            place.rename(former)
+        draft.rename(place)
+        shutil.rmtree(former, ignore_errors=True)
+
+    def keep(self, name: str, content: bytes) -> None:
+        """Put a file of the trained model's into the folder; W&B is shown pictures.
+
+        Args:
+            name: of the file, without a folder.
+            content: all of it; an earlier file of that name is replaced.
+        """
+        write_atomically(self.folder / name, lambda file: file.write(content))
+        if self._mirror is not None and name.endswith(".png"):
+            picture = wandb.Image(str(self.folder / name))
+            self._mirror.log({Path(name).stem: picture})
 
     def finish(self, summary: Mapping[str, Number]) -> None:
         """Write the summary and, last of all, the marker that the run is whole."""

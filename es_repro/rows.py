@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 __all__ = [
-    "Batch", "Inputs", "Tokens", "first_row", "micro_batches", "row_shape", "same_rows",
-    "split_rows", "take_rows",
+    "Batch", "Inputs", "Tokens", "first_row", "length_order", "micro_batches", "row_shape",
+    "rows_on", "same_rows", "split_rows", "take_rows",
 ]  # fmt: skip
 
 
@@ -38,11 +38,13 @@ class Tokens:
         """L: tokens a row, padding included."""
         return next(iter(self.fields.values())).shape[1]
 
-    def take(self, positions: Tensor) -> "Tokens":
-        """The rows at `positions` [b] int64, on the fields' device."""
+    def take(self, positions: Tensor, known: Tensor | None = None) -> "Tokens":
+        """The rows at `positions` [b] int64, on the device; `known`: the same on the CPU."""
         fields = {name: field.index_select(0, positions) for name, field in self.fields.items()}
-        if self.trims or positions.device.type == "cpu":
-            return self._trimmed(fields, self.lengths[positions.cpu()])
+        if known is None and (self.trims or positions.device.type == "cpu"):
+            known = positions.cpu()
+        if known is not None:
+            return self._trimmed(fields, self.lengths[known])
         # Which rows these are is known on the device alone: they stay as long as they came.
         return self._with(fields, torch.full((len(positions),), self.padded_length))
 
@@ -85,11 +87,39 @@ def split_rows(inputs: Inputs, size: int) -> Sequence[Inputs]:
     return inputs.split(size)
 
 
+def length_order(inputs: Inputs, size: int | None, *, enabled: bool = True) -> Tensor | None:
+    """Rows from the longest to the shortest, [m] int64 on the CPU: pieces then hold little padding.
+
+    None where it gains nothing: one piece, equal lengths, no sequences at all, or not `enabled`.
+    """
+    if not enabled or not isinstance(inputs, Tokens) or size is None or size >= len(inputs):
+        return None
+    if bool((inputs.lengths == inputs.lengths[0]).all()):
+        return None
+    return inputs.lengths.argsort(descending=True, stable=True)
+
+
 def micro_batches(
-    index: Tensor, inputs: Inputs, targets: Tensor, size: int | None
+    index: Tensor,
+    inputs: Inputs,
+    targets: Tensor,
+    size: int | None,
+    order: Tensor | None = None,
 ) -> Iterator[Batch]:
-    """A batch in consecutive pieces of at most `size` rows; None: in one piece."""
+    """A batch in consecutive pieces of at most `size` rows; None: in one piece.
+
+    Args:
+        index: sample ids [m] int64.
+        inputs: of m rows.
+        targets: [m, ...].
+        size: at least 1.
+        order: [m] int64 on the CPU, the order in which the rows are cut; None: as they come.
+    """
     size = size or len(index)
+    if order is not None:
+        assert isinstance(inputs, Tokens)
+        there = order.to(index.device, non_blocking=True)
+        index, inputs, targets = index[there], inputs.take(there, order), targets[there]
     return zip(index.split(size), split_rows(inputs, size), targets.split(size), strict=True)
 
 
@@ -99,6 +129,14 @@ def first_row(inputs: Inputs) -> Inputs:
         fields = {name: field[:1] for name, field in inputs.fields.items()}
         return Tokens(fields, inputs.lengths[:1], inputs.multiple)
     return inputs[:1]
+
+
+def rows_on(inputs: Inputs, device: torch.device) -> Inputs:
+    """The same rows on a device; themselves where they are there."""
+    if isinstance(inputs, Tokens):
+        fields = {name: field.to(device) for name, field in inputs.fields.items()}
+        return Tokens(fields, inputs.lengths, inputs.multiple, inputs.trims)
+    return inputs.to(device)
 
 
 def row_shape(inputs: Inputs) -> tuple[int, ...]:

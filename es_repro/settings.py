@@ -24,11 +24,14 @@ class Settings:
         eval_every: evaluate after every so many epochs, and after the last.
         max_steps: end after so many optimizer steps, wherever in an epoch; None: after E epochs.
         schedule_steps: steps over which the learning-rate schedule spans; None: E epochs.
+        group_by_length: cut micro-batches from rows sorted by their length: less padding, and
+            which rows train and their gradient stay the same.
         compile: compile the scoring and the training pass, each for its whole batch size.
         compile_mode: of `torch.compile`; reduce-overhead captures CUDA graphs.
         log_every: steps between two looks at the device.
         checkpoint_every_seconds: of wall-clock.
         checkpoint_every_steps: beside that, after every so many steps; None: never.
+        table_sync: when ranks tell one another of their rows; see `exchange.Exchange`.
 
     Raises:
         ValueError: a value outside its range; the message names it.
@@ -44,11 +47,13 @@ class Settings:
     eval_every: int = 1
     max_steps: int | None = None
     schedule_steps: int | None = None
+    group_by_length: bool = False
     compile: bool = False
     compile_mode: CompileMode = "default"
     log_every: int = 50
     checkpoint_every_seconds: float = 60.0
     checkpoint_every_steps: int | None = None
+    table_sync: Literal["step", "epoch"] = "step"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "meta_batch_size", "eval_every", "log_every"):

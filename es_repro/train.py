@@ -3,38 +3,56 @@
 python -m es_repro.train --help
 """
 
-import contextlib
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from es_repro.build import build_engine, build_selector, load_data, run_epochs
+from es_repro.artifacts import leave_artifacts
+from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
+from es_repro.bystander import Bystander
+from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
-from es_repro.config import config_folder, plain, readable, register_resolvers, run_hash
+from es_repro.config import (
+    config_folder,
+    departures,
+    plain,
+    readable,
+    register_resolvers,
+    run_hash,
+    weights_note,
+)
 from es_repro.data import DataNotFound
 from es_repro.engine import Engine, Stopped
+from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
+from es_repro.launch import is_alone, is_main
+from es_repro.lease import Lease
 from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
+from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
+from es_repro.selection import require
+from es_repro.selection.checks import as_int
+from es_repro.signals import StopSignals
+from es_repro.state import read_for_all
 
 __all__ = ["main", "train"]
 
 # Cores kept busy by others, on average, from which a run's clock is not its own.
 CONTENDED_CORES = 0.25
+
+SEEDS = 2**32
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +60,11 @@ log = logging.getLogger(__name__)
 errors: list[Exception] = []
 
 
+@noticing()
 def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     """Run what `config` says, or go on with it, or answer what it answered before.
+
+    Under torchrun every rank calls it; rank 0 alone keeps the record.
 
     Args:
         config: the composed config.
@@ -52,37 +73,46 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     Returns:
         The summary, with `run` (its hash) and `kept` (whether it was there already).
     """
+    check(config)
+    config = cast(DictConfig, OmegaConf.merge(config, run_steps(config)))
     device = resolve_device(config.run.device)
     precision = resolve_precision(config.precision, device)
     compiled = resolve_compile(config.compile, device)
     if config.run.threads is not None:
         torch.set_num_threads(config.run.threads)
-    data = load_data(config)
+    ranks = connect(device, precision, config.run.strategy)
+    device = device if ranks.alone else ranks.device
+    with ranks.one_first():
+        data = load_data(config)
+    # Resolved once: what other runs left may change between the hash and the build.
+    config = OmegaConf.create(plain(config))
     epochs = run_epochs(config)
     selector = build_selector(config, data.num_samples, epochs, device)
-    resolved = plain(config) | {"epochs": epochs, "compile": compiled}
+    resolved = plain(config) | {"epochs": epochs, "compile": compiled} | determinants(config, ranks)
     run = run_hash(
         resolved,
         precision=precision,
         data=data.fingerprint,
         semantics=type(selector).semantics_version,
     )
-    resolved["dataset"] |= {"fingerprint": data.fingerprint}
+    resolved["dataset"] |= {"fingerprint": data.fingerprint} | weights_note(resolved)
     root = Path(config.run.root)
     folder = root / run
     labels = {"experiment": config.experiment, "row": config.row}
-    join(root, seed=config.seed, run=run, **labels)
-    if config.resume == "never" and folder.exists():
-        put_aside(folder)
-    if summary := read_summary(folder):
+    if ranks.main:
+        join(root, seed=config.seed, run=run, **labels)
+        if config.resume == "never" and folder.exists():
+            put_aside(folder)
+    if summary := ranks.from_main(lambda: read_summary(folder)):
         return summary | {"run": run, "kept": True}
 
-    tracker = instantiate(config.tracker)
-    about = environment(device, precision, compiled)
-    keep = config.run.keep_checkpoints
     label = f"{config.row} seed {config.seed}"
-    bar = RunBar(label, enabled=not in_sweep)
-    with Record(folder, resolved, about, labels, tracker, keep) as record, bar:
+    bar = RunBar(label, enabled=not in_sweep and ranks.main)
+    about = environment(device, precision, compiled, ranks.world_size)
+    about |= {"data_notes": getattr(data, "notes", {})}
+    keep, tracker = config.run.keep_checkpoints, instantiate(config.tracker)
+    written = Record(folder, resolved, about, labels, tracker, keep) if ranks.main else Bystander()
+    with StopSignals() as signals, written as record, bar, noticing():
         record.lease.report(share=0.0, state="starting", label=label)
         strangers = Strangers()
         engine = build_engine(
@@ -93,43 +123,97 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
             device=device,
             precision=precision,
             compiled=compiled,
+            ranks=ranks,
             show=bar.show,
         )
-        if state := record.checkpoints.load(device):
-            engine.load_state_dict(state)
-        with stop_on_sigterm(engine):
-            found = engine.fit()
-        summary = found | {
+        if state := read_state(config, folder, ranks):
+            go_on(engine, state, folder)
+        signals.watch(engine)
+        found = engine.fit()
+        if isinstance(record, Record):
+            leave_artifacts(map(instantiate, config.artifacts.values()), engine, record)
+        foreign = strangers.cores(ranks.local_size)
+        peaks = {name: found[name] for name in found if name.startswith("memory/")}
+        summary = {
+            **found,
+            **ranks.largest(peaks),
             "headline": f"{data.split}/{engine.task.headline}",
-            "time/foreign_cores": strangers.cores(),
+            "time/foreign_cores": foreign,
             "time/contended": record.lease.jobs_side_by_side > 1
-            or (device.type == "cpu" and strangers.cores() > CONTENDED_CORES),
+            or (device.type == "cpu" and foreign > CONTENDED_CORES),
             "resumed": record.attempt,
         }
         record.finish(summary)
     return summary | {"run": run, "kept": False}
 
 
+def check(config: DictConfig) -> None:
+    """Refuse what no constructor would, before anything is written.
+
+    Raises:
+        ValueError: names the key.
+    """
+    seed, root = as_int("seed", config.seed, minimum=0), Path(config.run.root)
+    require(seed < SEEDS, "seed", seed, f"below {SEEDS}, which NumPy's generator needs")
+    require(config.resume in ("auto", "never"), "resume", config.resume, "auto or never")
+    allowed = config.missing_data in ("error", "skip")
+    require(allowed, "missing_data", config.missing_data, "error or skip")
+    if config.run.threads is not None:
+        as_int("run.threads", config.run.threads, minimum=1)
+    usable = root.is_dir() or not root.exists()
+    require(usable, "run.root", str(root), "a folder (RUNS_ROOT sets it)")
+
+
+def go_on(engine: Engine, state: dict[str, Any], folder: Path) -> None:
+    """Load a checkpoint's state.
+
+    Raises:
+        CheckpointDamaged: it lacks a part, as one that another version wrote may.
+    """
+    try:
+        engine.load_state_dict(state)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointDamaged(
+            f"{folder / 'checkpoints'}: not a state that this version can go on from ({error!r}); "
+            "start it again with resume=never"
+        ) from error
+
+
+def determinants(config: DictConfig, ranks: Ranks) -> dict[str, str | int]:
+    """What determines the result beside the config's own keys; nothing for one process alone.
+
+    Batches are selected within each rank, and batch norm sees a rank's rows.
+    """
+    found: dict[str, str | int] = {} if ranks.alone else {"world_size": ranks.world_size}
+    return found | ({"continues": config.run.continue_from} if config.run.continue_from else {})
+
+
+def read_state(config: DictConfig, folder: Path, ranks: Ranks) -> dict[str, Any] | None:
+    """The newest state of the run, or of the one that it continues, the same on every rank.
+
+    Raises:
+        ValueError: there is nothing to continue.
+    """
+    keep, former = config.run.keep_checkpoints, config.run.continue_from
+    state = read_for_all(Checkpoints(folder / "checkpoints", keep), ranks)
+    if state is None and former:
+        state = read_for_all(Checkpoints(folder.parent / former / "checkpoints", keep), ranks)
+        allowed = f"a run with a checkpoint under run.root={folder.parent}"
+        require(state is not None, "run.continue_from", former, allowed)
+    return state
+
+
 def put_aside(folder: Path) -> None:
-    """Keep what a run that starts afresh had written, out of the report's sight."""
+    """Keep what a run that starts afresh had written, out of the report's sight.
+
+    Raises:
+        RunBusy: another job works on it.
+    """
     aside = folder.parent / "replaced" / f"{folder.name}-{time.time_ns()}"
     aside.parent.mkdir(exist_ok=True)
-    shutil.move(folder, aside)
+    with Lease(folder) as lease:  # never from under another job's feet
+        lease.move_folder(aside)
     log.warning("resume=never: the former run lies in %s", aside)
-
-
-@contextlib.contextmanager
-def stop_on_sigterm(engine: Engine) -> Iterator[None]:
-    """Ask `engine` to save and stop at its next step when this process is told to end."""
-
-    def ask(*_: object) -> None:
-        engine.stop = True
-
-    before = signal.signal(signal.SIGTERM, ask)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @hydra.main(version_base="1.3", config_path=config_folder(), config_name="config")
@@ -139,17 +223,28 @@ def job(config: DictConfig) -> None:
     An error is kept for `main`, which says it in one line: Hydra would add lines of its own.
     """
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
-    sweep = Path(HydraConfig.get().sweep.dir) if in_sweep else None
+    sweep = Path(HydraConfig.get().sweep.dir) if in_sweep and is_main() else None
     outcome = {"experiment": config.experiment, "row": config.row, "seed": config.seed}
     started = time.monotonic()
+    if errors and not is_alone():  # the ranks are out of step: they can run nothing more
+        return
     try:
         if sweep and config.fail_fast and any(x["status"] == "failed" for x in read_jobs(sweep)):
             outcome |= {"status": "skipped", "error": "an earlier run failed (fail_fast)"}
             return
+        sweeps = HydraConfig.get().runtime.choices.get("sweep")
+        require(in_sweep or not sweeps, "sweep", sweeps, "run with -m: its runs are many")
+        if departures(
+            HydraConfig.get().overrides.task, dict(HydraConfig.get().sweeper.params or {})
+        ):
+            config.recipe.paper = False
         summary = train(config, in_sweep=in_sweep)
         status, headline = "kept" if summary["kept"] else "finished", summary["headline"]
         outcome |= {"status": status, "run": summary["run"]}
         outcome |= {"headline": headline, "value": summary[headline]}
+    except (Stopped, KeyboardInterrupt):
+        outcome |= {"status": "stopped", "error": "the same command goes on"}
+        raise
     except DataNotFound as error:
         outcome |= {"status": "no data", "error": readable(error)}
         if in_sweep and config.missing_data == "skip":
@@ -163,9 +258,9 @@ def job(config: DictConfig) -> None:
         errors.append(error)
     finally:
         outcome |= {"seconds": time.monotonic() - started}
-        if sweep:
+        if sweep and "status" in outcome:  # else it was stopped, and has not ended
             append_line(sweep / JOBS, outcome)
-        elif "value" in outcome:
+        elif "value" in outcome and is_main():
             print(f"{job_line(outcome)}\n{config.run.root}/{outcome['run']}")
 
 
@@ -190,10 +285,11 @@ def main() -> None:
     code = 0
     try:
         job()
-        if errors and SweepProgress.open is None:
+        if errors and (SweepProgress.open is None or not is_alone()):
             raise errors[0]
     except Stopped as stopped:
-        print(f"stopped: {stopped}", file=sys.stderr)
+        if is_main():
+            print(f"stopped: {stopped}", file=sys.stderr)
         code = 128 + signal.SIGTERM
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
@@ -201,10 +297,17 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("ES_REPRO_DEBUG"):
             raise
-        print(f"error: {readable(error)}", file=sys.stderr)
+        if speaks(line := readable(error)):
+            print(f"error: {line}", file=sys.stderr)
         code = 1
-    failed = close_sweep()
-    sys.exit(code or min(failed, 1))
+    failed = close_sweep()  # however it ended: the display goes, what the jobs said stays
+    code = code or min(failed, 1)
+    if code and not is_alone():
+        # Leaving in order would wait for peers that may be gone.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -91,3 +91,10 @@ def test_no_checkpoint_at_all_is_no_error(tmp_path):
 def test_keeping_none_is_refused(tmp_path):
     with pytest.raises(ValueError, match="keep_checkpoints=0: must be at least 1"):
         Checkpoints(tmp_path, keep=0)
+
+
+def test_what_a_kill_left_of_a_write_goes_with_the_next(tmp_path):
+    (tmp_path / ".step-000000001.pt.123.part").write_bytes(b"half")
+    Checkpoints(tmp_path, keep=1).save(state(2), 2)
+
+    assert [x.name for x in tmp_path.iterdir()] == ["step-000000002.pt"]

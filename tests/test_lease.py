@@ -1,5 +1,6 @@
 """One job at a time on a run; a killed job frees it at once, a lost host after a while."""
 
+import errno
 import json
 import os
 import subprocess
@@ -90,3 +91,25 @@ def test_progress_reaches_who_watches(tmp_path):
         assert is_held(tmp_path)["progress"] == {
             "label": "es seed 0", "share": 0.5, "state": "epoch 1",
         }  # fmt: skip
+
+
+def test_a_held_folder_moves_with_its_lease(tmp_path):
+    (tmp_path / "run").mkdir()
+    with Lease(tmp_path / "run") as lease:
+        lease.move_folder(tmp_path / "aside")
+        assert is_held(tmp_path / "aside")
+        (tmp_path / "run").mkdir()
+        with Lease(tmp_path / "run"):  # the name is free for the next
+            assert neighbours(tmp_path) == 0  # both are this process's
+    assert list((tmp_path / "aside").iterdir()) == []
+
+
+def test_a_disk_without_room_for_a_lease_is_left_without_a_draft(tmp_path, monkeypatch):
+    def full(path, text):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", full)
+    with pytest.raises(OSError, match="No space left"):
+        Lease(tmp_path).__enter__()
+    assert list(tmp_path.iterdir()) == []

@@ -88,6 +88,16 @@ def test_a_run_root_that_cannot_be_written_is_one_line(cli, root):
     assert root in err
 
 
+@pytest.mark.parametrize("sweep", [(), ("-m",)])
+def test_a_run_root_that_is_a_file_is_one_line(cli, tmp_path, sweep):
+    (tmp_path / "runs").write_text("")
+    code, _, err = cli(*sweep, "method=es")
+
+    assert code == 1
+    assert len(err.splitlines()) == 1, err
+    assert str(tmp_path / "runs") in err
+
+
 def test_a_full_disk_ends_the_run_in_one_line_and_loses_nothing(cli, quick, tmp_path, monkeypatch):
     steps = ("run.checkpoint_every_steps=2", "run.keep_checkpoints=1")
     whole = train(quick(*steps, f"run.root={tmp_path / 'whole'}"))

@@ -1,11 +1,20 @@
 """A run from the command line: its record, its second call, and every bad input in one line."""
 
 import json
+import os
+import shutil
+import signal
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
+from es_repro.checkpoint import CheckpointDamaged
+from es_repro.config import config_folder
+from es_repro.engine import Engine
+from es_repro.lease import Lease, RunBusy
+from es_repro.report.folders import read_run
 from es_repro.train import train
 
 METHODS = (
@@ -77,6 +86,62 @@ def test_resume_never_keeps_the_former_record_aside(quick, tmp_path):
     assert (aside / "done").exists()
 
 
+def test_resume_never_leaves_a_run_alone_that_another_job_works_on(quick, tmp_path):
+    first = train(quick())
+    folder = tmp_path / "runs" / first["run"]
+    with Lease(folder), pytest.raises(RunBusy, match="being worked on by process"):
+        train(quick("resume=never"))
+
+    assert (folder / "done").exists()
+    assert not list((tmp_path / "runs" / "replaced").iterdir())
+
+
+def test_the_report_says_how_far_an_interrupted_run_came(quick, tmp_path, monkeypatch):
+    after_step = Engine.after_step
+
+    def interrupted(self):
+        after_step(self)
+        if self.epoch == 2:  # in its third epoch
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "after_step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train(quick())
+
+    (history,) = (tmp_path / "runs").glob("*/history.jsonl")
+    run = read_run(history.parent)
+    assert (run.state, run.epochs_done) == ("interrupted", 2)
+
+
+def test_a_state_of_another_version_is_named(quick, tmp_path):
+    summary = train(quick())
+    folder = tmp_path / "runs" / summary["run"]
+    (folder / "done").unlink()
+    (state,) = folder.glob("checkpoints/*.pt")
+    torch.save({"weights": torch.zeros(1)}, state)
+
+    with pytest.raises(CheckpointDamaged, match="start it again with resume=never"):
+        train(quick())
+
+
+@pytest.mark.parametrize(("more", "paper"), [((), True), (("+recipe.note=1",), False)])
+def test_an_override_of_a_recipe_makes_it_another_than_the_paper_s(cli, tmp_path, more, paper):
+    # `digits` stands in for the data; that it does is not said on the command line.
+    conf = tmp_path / "conf"
+    shutil.copytree(config_folder(), conf)
+    experiment = conf / "experiment" / "tiny.yaml"
+    experiment.write_text(
+        "# @package _global_\nexperiment: tiny\nepochs: 2\nsubset: 200\nrecipe:\n  paper: true\n"
+    )
+    code, _, err = cli(
+        "--config-dir=" + str(conf), "experiment=tiny", "tracker=none", *more, quick=False
+    )
+
+    assert code == 0, err
+    config = yaml.safe_load((only_run(tmp_path / "runs") / "config.yaml").read_text())
+    assert config["recipe"]["paper"] is paper
+
+
 def test_what_does_not_change_the_result_does_not_change_the_hash(quick):
     first = train(quick())
 
@@ -119,7 +184,7 @@ def test_the_command_line_prints_the_result_and_where_it_lies(cli, tmp_path):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("method=evolved", "method=evolved: must be one of baseline, es, eswp"),
+        ("method=evolved", "method=evolved: must be one of baseline, dif, es"),
         ("model=resnet9", "model=resnet9: must be one of"),
         ("method.beta3=1", "method.beta3: no such key"),
         ("epoch=3", "epoch: no such key"),
@@ -135,6 +200,16 @@ def test_the_command_line_prints_the_result_and_where_it_lies(cli, tmp_path):
         ("tracker.mode=ofline", "tracker.mode=ofline: must be offline, online or none"),
         ("dataset=cifar10", "DATA_ROOT"),
         ("task.label_smoothing=1", "label_smoothing=1: must be in [0, 1)"),
+        ("task.label_smoothing=abc", "label_smoothing='abc': must be in [0, 1)"),
+        ("seed=-1", "seed=-1: must be an integer >= 0"),
+        ("seed=4294967296", "seed=4294967296: must be below 4294967296"),
+        ("resume=Never", "resume='Never': must be auto or never"),
+        ("missing_data=ignore", "missing_data='ignore': must be error or skip"),
+        ("run.threads=0", "run.threads=0: must be an integer >= 1"),
+        ("schedule.pct_start=2", "error: pct_start=2: must be in [0, 1)"),
+        ("method._target_=nowhere.x", "method._target_=nowhere.x: must be a class or function"),
+        ("experiment=demo/digit", "(did you mean 'demo/digits'?)"),
+        ("sweep=demo/digits", "sweep='demo/digits': must be run with -m"),
     ],
 )
 def test_bad_input_is_one_line_and_a_non_zero_code(cli, override, message):
@@ -190,6 +265,24 @@ def test_a_sweep_goes_on_after_a_failure_and_reports_it_at_the_end(cli, tmp_path
     assert err.count("default es seed 0: failed") == 2
 
 
+def test_a_stopped_sweep_says_so_and_shows_what_it_did(cli, tmp_path, monkeypatch):
+    after_step = Engine.after_step
+
+    def terminated(self):
+        if self.selector.method_name() == "es" and self.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+        after_step(self)
+
+    monkeypatch.setattr(Engine, "after_step", terminated)
+    code, _, err = cli("-m", "method=baseline,es,loss")
+
+    assert code == 128 + signal.SIGTERM
+    assert "Traceback" not in err
+    assert "[1/3] default baseline seed 0: test/accuracy" in err
+    assert "[2/3] default es seed 0: stopped: the same command goes on" in err
+    assert len(list((tmp_path / "runs").glob("*/done"))) == 1
+
+
 def test_fail_fast_starts_nothing_after_a_failure(cli, tmp_path):
     code, _, err = cli("-m", "optimizer.lr=1e30,0.1", "run.log_every=5", "fail_fast=true")
 
@@ -213,4 +306,4 @@ def test_help_teaches(cli):
 
     assert code == 0
     assert "python -m es_repro.train method=eswp seed=1" in out
-    assert "method: baseline, es, eswp" in out
+    assert "method: baseline, dif, es" in out

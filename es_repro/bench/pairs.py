@@ -9,23 +9,23 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from es_repro.bench.stepping import Stepper, paired_seconds, quantiles
-from es_repro.build import build_engine, build_selector, load_data
-from es_repro.engine import Engine
+from es_repro.bench.ratios import predicted_saving
+from es_repro.bench.rigs import bare_engine
+from es_repro.bench.stepping import Stepper, paired_seconds
+from es_repro.build import load_data
 from es_repro.files import write_json
 from es_repro.machine import Strangers, environment
-from es_repro.record import Record, read_summary
+from es_repro.record import read_summary
 
 __all__ = ["Kind", "kinds_of", "measure_all", "measure_run"]
 
 BUSY_CORES = 0.25
-BOOTSTRAP = 2000
 
 log = logging.getLogger(__name__)
 
@@ -81,27 +81,13 @@ def _history(folder: Path) -> list[dict[str, Any]]:
     return [lines[epoch] for epoch in sorted(lines)]
 
 
-def _engine(config: DictConfig, device: torch.device) -> Engine:
-    data = load_data(config)
-    selector = build_selector(config, data.num_samples, config.epochs, device)
-    unrecorded = cast(Record, None)  # steps alone are taken, and they write nothing
-    return build_engine(
-        config,
-        data=data,
-        selector=selector,
-        record=unrecorded,
-        device=device,
-        precision=config.precision,
-        compiled=config.compile,
-    )
-
-
 def load_config(folder: Path, data_root: str) -> DictConfig:
     """A run's own config, with the precision that it resolved to and the data where they lie."""
     config = OmegaConf.load(folder / "config.yaml")
     assert isinstance(config, DictConfig)
     config.precision = json.loads((folder / "environment.json").read_text())["precision"]
-    del config.dataset["fingerprint"]
+    for described in ("fingerprint", "note"):  # what the record says of the data, beside its config
+        config.dataset.pop(described, None)
     if "data_root" in config.dataset:
         config.dataset.data_root = data_root
     return config
@@ -129,30 +115,26 @@ def measure_run(
     about = json.loads((folder / "environment.json").read_text())
     device = torch.device(about["device"])
     history, kinds = _history(baseline), kinds_of(_history(folder))
-    plain = Stepper(_engine(base, device), epoch=0)
+    plain = Stepper(bare_engine(base, load_data(base), device), epoch=0)
     base_steps = history[-1]["cost/optimizer_steps"]
-    shares, detail = [], []
+    data = load_data(config)
+    measured, detail = [], []
     for kind in kinds:
-        stepper = Stepper(_engine(config, device), kind.epoch)
+        stepper = Stepper(bare_engine(config, data, device), kind.epoch)
         work = [plain.step, stepper.step] + [stepper.score] * (kind.refreshed > 0)
         seconds = paired_seconds(work, pairs, warmup, device)
         ratios = seconds[:, 1:] / seconds[:, :1]
         counts = np.array([kind.steps, kind.refreshed / kind.rows])[: ratios.shape[1]]
-        shares.append(ratios @ counts / base_steps)
+        measured.append((ratios, counts))
         name = "selecting" if kind.selecting else "plain"
         detail.append({"kind": name, "rows": kind.rows, "ratio": float(np.median(ratios[:, 0]))})
-    cost = sum(float(np.median(share)) for share in shares)
-    generator = np.random.default_rng(0)
-    resampled = sum(
-        np.median(generator.choice(share, (BOOTSTRAP, len(share))), axis=1) for share in shares
-    )
-    low, high = quantiles(1 - np.asarray(resampled))
+    saved = predicted_saving(measured, base_steps)
     now = environment(device, config.precision, config.compile)
     kept = ("device", "device_name", "threads", "precision", "torch", "es_repro", "commit")
     return {
-        "time_saved": 1 - cost,
-        "low": low,
-        "high": high,
+        "time_saved": saved.median,
+        "low": saved.low,
+        "high": saved.high,
         "pairs": pairs,
         "steps": detail,
         **{name: now[name] for name in kept},
@@ -160,9 +142,23 @@ def measure_run(
 
 
 def measure_all(
-    runs_root: Path, name: str, *, data_root: str, pairs: int = 15, again: bool = False
+    runs_root: Path,
+    name: str,
+    *,
+    data_root: str,
+    pairs: int = 15,
+    again: bool = False,
+    every: bool = False,
 ) -> list[str]:
     """Measure one run of every row of the experiments called `name`, where its clock needs it.
+
+    Args:
+        runs_root: where runs lie.
+        name: an experiment, or what its names start with.
+        data_root: where data sets lie.
+        pairs: measured rounds of each kind of step.
+        again: also where it was measured before.
+        every: also rows whose own clock compares, to hold the two against each other.
 
     Returns:
         One line a measured row, for people.
@@ -175,7 +171,7 @@ def measure_all(
             continue
         target = next((x for x in folders if (x / "paired.json").exists()), folders[0])
         contended = any((read_summary(x) or {}).get("time/contended") for x in (target, baseline))
-        if not contended or ((target / "paired.json").exists() and not again):
+        if not (contended or every) or ((target / "paired.json").exists() and not again):
             continue
         quiet = Strangers()
         found = measure_run(target, baseline, data_root=data_root, pairs=pairs)

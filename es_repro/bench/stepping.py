@@ -9,7 +9,7 @@ import torch
 from es_repro.engine import Engine
 from es_repro.rows import Batch
 
-__all__ = ["Stepper", "paired_seconds", "quantiles"]
+__all__ = ["Stepper", "paired_seconds"]
 
 
 class Stepper:
@@ -18,13 +18,18 @@ class Stepper:
     Args:
         engine: of a run; nothing of it is recorded.
         epoch: whose plan decides the kind: selecting or not, and its batch size.
+
+    Attributes:
+        selecting: whether a scoring pass goes before each step.
+        phases: seconds by phase of every step taken, in their order.
     """
 
     def __init__(self, engine: Engine, epoch: int) -> None:
-        engine.epoch = epoch
-        engine.warm_up()
+        engine.epoch, engine.position = epoch, 0
+        engine.warm_up()  # plans the epoch too
         self.engine = engine
         self.selecting = engine.selector.selects_batches
+        self.phases: list[dict[str, float]] = []
         self._batches = self._full_batches()
 
     def _full_batches(self) -> Iterator[Batch]:
@@ -37,19 +42,27 @@ class Stepper:
 
     def step(self) -> None:
         """One step: fetch a meta-batch, score and select if the epoch does, train."""
-        plan = self.engine.loader.plan
-        batch = next(self._batches)
-        self.engine.train_step(batch, selecting=self.selecting, lr_scale=plan.lr_scale)
-        self.engine.interval.clear()  # nobody reads it
+        engine, before = self.engine, dict(self.engine.clock.seconds)
+        # More steps than an epoch has must not run out of the schedule.
+        engine.position %= max(1, len(engine.loader))
+        with engine.clock.running():
+            with engine.clock.phase("data"):
+                batch = next(self._batches)
+            lr_scale = engine.loader.plan.lr_scale
+            engine.train_step(batch, selecting=self.selecting, lr_scale=lr_scale)
+        engine.interval.clear()  # nobody reads it
+        after = engine.clock.seconds
+        self.phases.append({name: after[name] - before[name] for name in after})
 
     def score(self) -> None:
-        """One scoring pass over a meta-batch, as a re-scoring of hidden samples makes it."""
-        _, inputs, targets = next(self._batches)
-        self.engine.score(inputs, targets)
+        """Fetch and score a meta-batch, as a re-scoring of hidden samples does."""
+        index, inputs, targets = next(self._batches)
+        seen = self.engine.score(inputs, targets)
+        self.engine.selector.observe(index, seen.scores, **seen.signals)
 
 
 def paired_seconds(
-    work: Sequence[Callable[[], None]], pairs: int, warmup: int, device: torch.device
+    work: Sequence[Callable[[], object]], pairs: int, warmup: int, device: torch.device
 ) -> np.ndarray:
     """Seconds [pairs, len(work)] of each piece of work, in turn, the order reversed each time.
 
@@ -68,8 +81,3 @@ def paired_seconds(
             if trial >= 0:
                 seconds[trial, number] = time.perf_counter() - start
     return seconds
-
-
-def quantiles(values: np.ndarray, low: float = 0.025, high: float = 0.975) -> tuple[float, float]:
-    """Two quantiles of a sample, as plain numbers."""
-    return float(np.quantile(values, low)), float(np.quantile(values, high))

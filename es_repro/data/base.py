@@ -13,7 +13,11 @@ __all__ = ["Data", "Loader"]
 
 
 class Loader(Protocol):
-    """Batches of the planned samples; `index` are sample ids [m], int64, on the device."""
+    """Batches of the planned samples; `index` are sample ids [m], int64, on the device.
+
+    One of sequences may have `lengths` [n], on the device: tokens that carry a sample's loss. How
+    selection goes with them is then recorded.
+    """
 
     num_samples: int
     sampler: PlannedBatchSampler
@@ -33,7 +37,11 @@ class Loader(Protocol):
 
 
 class Data(Protocol):
-    """A data set as `conf/dataset/` names it, read and cut."""
+    """A data set as `conf/dataset/` names it, read and cut.
+
+    It may have `companions`, functions that fill an exported model's folder with what belongs to
+    the data (a tokenizer), and `notes` for the record: numbers by name.
+    """
 
     @property
     def num_samples(self) -> int: ...  # n, to train on

@@ -3,7 +3,6 @@
 Every grouping is called with the model and the optimizer's `lr` and `weight_decay`, needed or not.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 from torch import nn
@@ -34,16 +33,15 @@ def layer_decay(
     lr: float,
     weight_decay: float,
     decay: float = 0.75,
-    decayed: Iterable[str] = (),
 ) -> Groups:
     """A group a layer, whose learning rate is `decay` times that of the layer above it.
 
     Args:
         model: one of timm's, which knows its layers.
         lr: of the last layer.
-        weight_decay: of matrices; vectors are not decayed.
-        decay: in (0, 1]; 1 leaves `no_decay`.
-        decayed: names of vectors that are decayed all the same.
+        weight_decay: of matrices; vectors are not decayed, nor what the model exempts itself (a
+            ViT: class token and positions).
+        decay: in (0, 1]; 1 gives every layer the same rate.
 
     Raises:
         ValueError: another decay, or a model that does not say what its layers are.
@@ -55,7 +53,8 @@ def layer_decay(
     require(0 < decay <= 1, "decay", decay, "in (0, 1]")
     named = hasattr(model, "group_matcher")
     require(named, "parameter_groups", "layer_decay", "all or no_decay: this model has no layers")
-    groups = param_groups_layer_decay(model, weight_decay, tuple(decayed), layer_decay=decay)
+    exempt: Any = getattr(model, "no_weight_decay", set)
+    groups = param_groups_layer_decay(model, weight_decay, exempt(), layer_decay=decay)
     return [
         {
             "params": group["params"],

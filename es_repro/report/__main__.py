@@ -11,25 +11,32 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import pandas as pd
 from rich.console import Console
 
 from es_repro.report import ReportError
+from es_repro.report.catalogue import TABLES, make_sheet
 from es_repro.report.cells import resolve
 from es_repro.report.document import document, listing, provenance
+from es_repro.report.figures.catalogue import FIGURES, FigureSpec, drawn
+from es_repro.report.figures.source import Source
 from es_repro.report.folders import MEMBERS, read_members, read_runs
 from es_repro.report.pack import joined, packed
-from es_repro.report.paper import paper_table
 from es_repro.report.render import to_csv, to_latex
 from es_repro.report.runs import Member, Run, tidy
-from es_repro.report.tables import PRESETS, TABLES, Preset, TableSpec, build, experiments
+from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
+from es_repro.report.status import add_status
+from es_repro.report.style import save
 from es_repro.report.terminal import show
 from es_repro.report.wandb_runs import read_wandb
 
 __all__ = ["main"]
+
+Found = TypeVar("Found")
 
 _EXAMPLES = """\
 examples:
@@ -39,7 +46,9 @@ examples:
   python -m es_repro.report tables --runs results/table2_demo/records --results again
   python -m es_repro.report tables table2 --wandb runs    from W&B's offline files
   python -m es_repro.report tables table2 --wandb me/es_repro
+  python -m es_repro.report figures fig1 fig10            RESULTS/figures/fig10_demo.png, .pdf
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
+  python -m es_repro.report status table2                 done, running, stale, failed, missing
 
 Missing, failed and unfinished runs show as such in a table; they do not change the exit code.
 """
@@ -64,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m es_repro.report",
-        description="Tables from the records of runs.",
+        description="Tables and figures from the records of runs.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -99,31 +108,32 @@ def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
 
 def _tables(options: argparse.Namespace) -> None:
     specs = [_spec(name) for name in options.names]
-    runs = _read(options)
+    needed = not specs or any(spec.settings for spec in specs)
+    runs = _read(options) if needed else tidy([], {})
     if not specs:
         specs = [spec for spec in TABLES.values() if _asked(spec, _preset(spec, options), runs)]
         if not specs:
             raise ReportError(f"no runs of any table found for --preset {options.preset}")
     for spec in specs:
-        if not _asked(spec, _preset(spec, options), runs):
+        if spec.settings and not _asked(spec, _preset(spec, options), runs):
             raise ReportError(_nothing(spec, options, runs))
     options.results.mkdir(parents=True, exist_ok=True)
-    runs.to_parquet(options.results / "runs.parquet", index=False)
+    if needed:
+        runs.to_parquet(options.results / "runs.parquet", index=False)
     for spec in specs:
         _write_table(spec, runs, options)
 
 
 def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespace) -> None:
     preset = _preset(spec, options)
-    paper = None if spec.paper is None else paper_table(spec.paper)
-    table = build(spec, runs, paper, preset)
+    sheet = make_sheet(spec, runs, preset)
     kept, listed = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
     title = spec.title if len(spec.presets) == 1 else f"{spec.title} ({preset} preset)"
     commands = _commands(spec, options)
     texts = {
-        "md": document(title, table, kept, listed, commands),
-        "tex": to_latex(table, spec.name),
-        "csv": to_csv(table),
+        "md": document(title, sheet, kept, listed, commands),
+        "tex": to_latex(sheet, spec.name),
+        "csv": to_csv(sheet),
     }
     folder = options.results / "tables"
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +143,7 @@ def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespac
     if sys.stdout.isatty():
         used = kept[kept["state"] == "finished"]
         left_out = [f"not in the table: {line}" for line in listing(listed)]
-        show(title, table, [*left_out, *provenance(used, commands)], Console())
+        show(title, sheet, [*left_out, *provenance(used, commands)], Console())
     else:
         print(texts["md"])
     print(f"written: {folder / name}.md, .tex, .csv", file=sys.stderr)
@@ -171,9 +181,50 @@ def _commands(spec: TableSpec, options: argparse.Namespace) -> list[str]:
     words = ["python", "-m", "es_repro.report", "tables", spec.name]
     words += ["--preset", options.preset] if len(spec.presets) > 1 else []
     for flag, place in (("--runs", options.runs), ("--wandb", options.wandb)):
-        if place is not None:
+        if place is not None and spec.settings:
             words += [flag, "PLACE" if Path(place).is_absolute() else str(place)]
     return [f"{spec.make} {choice}".strip(), shlex.join(words)]
+
+
+# ---------------------------------------------------------------- figures
+
+
+def _add_figures(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = commands.add_parser(
+        "figures", help="runs -> figures as PNG and PDF",
+        description="Draw figures from runs; writes RESULTS/figures/NAME[_PRESET].{png,pdf}.",
+        epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME",
+        help=f"of {', '.join(FIGURES)}; none: every figure that has what it needs",
+    )  # fmt: skip
+    _add_places(parser)
+    parser.set_defaults(command=_figures)
+
+
+def _figures(options: argparse.Namespace) -> None:
+    specs = [_known("figure", name, FIGURES) for name in options.names]
+    for spec in specs:
+        _write_figure(spec, options)
+    for spec in [] if specs else FIGURES.values():
+        try:
+            _write_figure(spec, options)
+        except ReportError as error:
+            print(f"not drawn: {error}", file=sys.stderr)
+
+
+def _write_figure(spec: FigureSpec, options: argparse.Namespace) -> None:
+    root = _root(options)
+    runs = tidy([], {})
+    if spec.needs_runs:
+        members = read_members(root)
+        runs = tidy(members, read_runs(root, {m.run for m in members if m.run is not None}))
+    figure = drawn(spec, Source(runs, root, options.preset))
+    plain = not spec.needs_runs or options.preset == "paper"
+    stem = options.results / "figures" / (spec.name if plain else f"{spec.name}_{options.preset}")
+    written = save(figure, stem.with_name(f"{stem.name}.png"))
+    print(f"written: {written[0]}, .pdf")
 
 
 # ---------------------------------------------------------------- pack
@@ -228,11 +279,15 @@ def _root(options: argparse.Namespace) -> Path:
 
 
 def _spec(name: str) -> TableSpec:
-    if name in TABLES:
-        return TABLES[name]
-    close = difflib.get_close_matches(name, TABLES, n=1)
+    return _known("table", name, TABLES)
+
+
+def _known(kind: str, name: str, known: Mapping[str, Found]) -> Found:
+    if name in known:
+        return known[name]
+    close = difflib.get_close_matches(name, known, n=1)
     meant = f" (did you mean {close[0]}?)" if close else ""
-    raise ReportError(f"unknown table {name}: must be one of {', '.join(TABLES)}{meant}")
+    raise ReportError(f"unknown {kind} {name}: must be one of {', '.join(known)}{meant}")
 
 
 def _preset(spec: TableSpec, options: argparse.Namespace) -> Preset:
@@ -246,7 +301,9 @@ def _stem(spec: TableSpec, preset: Preset) -> str:
 
 _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (
     _add_tables,
+    _add_figures,
     _add_pack,
+    add_status,
 )
 
 if __name__ == "__main__":

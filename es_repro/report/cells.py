@@ -41,6 +41,8 @@ def resolve(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     kept = kept[~kept.index.isin(list(different))].sort_values("order")
     unfinished = kept[~kept["state"].isin(["finished", "no data"])]
     listed += [_listing(run, reason(run)) for run in _rows(unfinished)]
+    silent = [run for run in _rows(kept[kept["state"] == "finished"]) if not _says_something(run)]
+    listed += [_listing(run, "finished, but its summary has no result") for run in silent]
     columns = ["experiment", "row", "seed", "run", "reason"]
     return kept, pd.DataFrame(listed, columns=columns)
 
@@ -59,6 +61,13 @@ def reason(run: pd.Series) -> str:
             return f"failed: {run['error']}"
         case state:
             return f"{state}{progress}"
+
+
+def _says_something(run: pd.Series) -> bool:
+    """Whether a finished run has a value of its headline; of accuracy where it names none."""
+    named = [] if pd.isna(run.get("headline")) else [run["headline"]]
+    names = named or ["test/accuracy", "validation/accuracy"]
+    return any(not pd.isna(run.get(name)) for name in names)
 
 
 def _differences(cell: pd.DataFrame) -> dict[Hashable, str]:

@@ -5,24 +5,25 @@ from collections.abc import Iterable
 import pandas as pd
 
 from es_repro.report.render import to_markdown
+from es_repro.report.sheet import Sheet
 
 __all__ = ["document", "listing", "provenance"]
 
 
 def document(
-    title: str, table: pd.DataFrame, kept: pd.DataFrame, listed: pd.DataFrame, commands: list[str]
+    title: str, sheet: Sheet, kept: pd.DataFrame, listed: pd.DataFrame, commands: list[str]
 ) -> str:
     """Title, table, what is not in it, provenance.
 
     Args:
         title: without the `#`.
-        table: from `tables.build`.
+        sheet: the table.
         kept: the runs of the table's cells, from `cells.resolve`.
         listed: those to be named instead, from the same.
         commands: how the runs and this document were made.
     """
     used = kept[kept["state"] == "finished"]
-    sections = [f"# {title}", to_markdown(table).rstrip()]
+    sections = [f"# {title}", to_markdown(sheet).rstrip()]
     if len(listed):
         lines = "\n".join(f"- {line}" for line in listing(listed))
         sections.append(f"## Runs that are not in the table\n\n{lines}")

@@ -6,6 +6,7 @@ other, with its state; only a root that cannot be read at all is an error.
 
 import json
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +15,14 @@ import yaml
 
 from es_repro.lease import is_held
 from es_repro.report import ReportError
+from es_repro.report.evaluations import evaluation_files, read_evaluations
 from es_repro.report.runs import Member, Run, State
 
 __all__ = ["MEMBERS", "read_history", "read_members", "read_run", "read_runs"]
 
 MEMBERS = "members.jsonl"
+LARGEST = 2**63  # a frame's integers
+_RUN = re.compile(r"[\w-]+")  # the name of a folder in the root, and no path
 _logger = logging.getLogger(__name__)
 
 
@@ -42,16 +46,20 @@ def read_members(root: Path) -> list[Member]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
-            members.append(
-                Member(
-                    str(record["experiment"]), str(record["row"]), int(record["seed"]),
-                    None if record["run"] is None else str(record["run"]),
-                )
-            )  # fmt: skip
+            members.append(_member(json.loads(line)))
         except (ValueError, KeyError, TypeError):
             _logger.warning("%s, line %d is damaged and was skipped", path, number)
     return members
+
+
+def _member(record: dict[str, object]) -> Member:
+    experiment, row, seed, run = (record[key] for key in ("experiment", "row", "seed", "run"))
+    texts = isinstance(experiment, str) and isinstance(row, str)
+    counts = isinstance(seed, int) and not isinstance(seed, bool) and abs(seed) < LARGEST
+    folder = run is None or (isinstance(run, str) and _RUN.fullmatch(run))
+    if not (texts and counts and folder):
+        raise ValueError("no member")
+    return Member(experiment, row, seed, run)  # type: ignore[arg-type]  # checked above
 
 
 def read_runs(root: Path, names: set[str]) -> dict[str, Run]:
@@ -65,13 +73,13 @@ def read_run(folder: Path) -> Run:
     summary = _read_json(folder / "summary.json", damaged)
     failure = _read_json(folder / "failed.json", damaged)
     environment = _read_json(folder / "environment.json", damaged)
-    paired = _read_json(folder / "paired.json", damaged)
+    paired = _read_json(folder / "paired.json", [])  # beside the run: its damage is not the run's
     config = _read_config(folder / "config.yaml", damaged)
     state, error = _state(folder, summary, failure, damaged)
     history = read_history(folder) if state not in ("finished", "failed") else pd.DataFrame()
-    done = None
-    if "epoch" in history and history["kind"].eq("epoch").any():
-        done = int(history.loc[history["kind"] == "epoch", "epoch"].max()) + 1
+    done = _epochs_done(history)
+    if any(evaluation_files(folder)):
+        summary |= read_evaluations(folder, read_history(folder))
     return Run(
         state=state, error=error, epochs_done=done, config=config, summary=summary,
         environment=environment, paired=paired,
@@ -83,6 +91,14 @@ def read_history(folder: Path) -> pd.DataFrame:
     lines = {(row["kind"], row["step"]): row for row in _history_lines(folder / "history.jsonl")}
     frame = pd.DataFrame(list(lines.values()))
     return frame if frame.empty else frame.sort_values("step", kind="stable", ignore_index=True)
+
+
+def _epochs_done(history: pd.DataFrame) -> int | None:
+    """How many epochs have ended: the line of an epoch says so of itself, from 1 on."""
+    if "epoch" not in history:
+        return None
+    ended = pd.to_numeric(history.loc[history["kind"] == "epoch", "epoch"], errors="coerce").max()
+    return None if pd.isna(ended) else int(ended)
 
 
 def _history_lines(path: Path) -> Iterator[dict[str, object]]:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from es_repro.report import ReportError
+from es_repro.report.evaluations import evaluation_files
 from es_repro.report.folders import MEMBERS
 
 __all__ = ["joined", "packed", "scrub"]
@@ -48,7 +49,8 @@ def packed(root: Path, experiments: list[str], names: list[str]) -> dict[str, st
         raise ReportError(f"no runs of {', '.join(experiments)} found in {root}")
     texts = {MEMBERS: "".join(json.dumps(member) + "\n" for member in members)}
     for run in sorted({str(member["run"]) for member in members if member["run"] is not None}):
-        for name in _FILES:
+        evaluated = [str(path.relative_to(root / run)) for _, path in evaluation_files(root / run)]
+        for name in (*_FILES, *evaluated):
             path = root / run / name
             if path.is_file():
                 content = path.read_text(encoding="utf-8", errors="replace")

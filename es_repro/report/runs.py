@@ -20,9 +20,12 @@ Kind = Literal["string", "Float64", "boolean"]
 # What a run's hash leaves out (`es_repro.config`), its seed, and what only describes: two runs that
 # differ here alone are the same configuration.
 _NOT_OF_THE_RESULT = re.compile(
-    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment)(\.|$)"
-    r"|dataset\.(data_root|download|note)$"
+    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment|artifacts)"
+    r"(\.|$)"
+    r"|dataset\.(data_root|cache_root|tokenizer|download|note)$"
 )
+# Weights that another run left: each row and seed takes its own, and all of them are one choice.
+_LEFT_BY_A_RUN = re.compile(r"^(.*/[0-9a-f]{16}|<path>)/")
 
 _CONFIG: dict[str, Kind] = {
     "epochs": "Float64", "meta_batch_size": "Float64", "micro_batch_size": "Float64",
@@ -36,9 +39,10 @@ _ENVIRONMENT: dict[str, Kind] = {
     "python": "string", "es_repro": "string", "commit": "string", "dirty": "boolean",
 }  # fmt: skip
 _SUMMARY: dict[str, Kind] = {
-    "test/accuracy": "Float64", "validation/accuracy": "Float64", "cost/optimizer_steps": "Float64",
-    "cost/bp_samples": "Float64", "cost/forward_samples": "Float64", "cost/flops": "Float64",
-    "time/train_seconds": "Float64", "time/contended": "boolean",
+    "headline": "string", "test/accuracy": "Float64", "validation/accuracy": "Float64",
+    "cost/optimizer_steps": "Float64", "cost/bp_samples": "Float64",
+    "cost/forward_samples": "Float64", "cost/flops": "Float64", "time/train_seconds": "Float64",
+    "time/contended": "boolean",
 }  # fmt: skip
 _PAIRED: dict[str, Kind] = {
     "time_saved": "Float64", "low": "Float64", "high": "Float64", "pairs": "Float64",
@@ -80,6 +84,8 @@ def settings(run: Run) -> dict[str, object]:
         for key, value in _flatten(run.config).items()
         if not _NOT_OF_THE_RESULT.match(key)
     }
+    if isinstance(flat.get("model.weights"), str):
+        flat["model.weights"] = _LEFT_BY_A_RUN.sub("RUN/", str(flat["model.weights"]))
     if run.environment.get("precision") is not None:
         flat["resolved precision"] = run.environment["precision"]
     return flat
@@ -152,7 +158,8 @@ def _cast(value: object, kind: Kind) -> object:
         return str(value)
     if kind == "boolean":
         return value if isinstance(value, bool) else None
-    return float(value) if isinstance(value, int | float) else None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if number else None  # type: ignore[arg-type]  # a number
 
 
 def _flatten(config: Json, prefix: str = "") -> dict[str, object]:

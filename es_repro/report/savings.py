@@ -25,6 +25,15 @@ class Saving:
     low: float | None = None
     high: float | None = None
     origin: str = ""  # clocks, paired, or why there is no value
+    check: "Saving | None" = None  # the paired measurement, where `value` is from clocks
+
+    @property
+    def agrees(self) -> bool | None:
+        """Whether the clocks' value lies in the interval of the paired one; None without both."""
+        check = self.check
+        if self.value is None or check is None or check.low is None or check.high is None:
+            return None
+        return check.low <= self.value <= check.high
 
 
 def cost_saved(cell: pd.DataFrame, baseline: pd.DataFrame, metric: str) -> float | None:
@@ -40,7 +49,8 @@ def time_saved(cell: pd.DataFrame, baseline: pd.DataFrame) -> Saving:
 
     Clocks compare where device, threads, neighbours, precision and versions agree and nobody else
     used the machine. Where several sets of clocks match, the one with most of the cell's runs is
-    taken. The paired measurement is the newest one of the cell.
+    taken. The paired measurement is the newest one of the cell; where there is one beside clocks
+    that compare, it stands beside them, as their check.
 
     Args:
         cell: the finished runs of a method.
@@ -53,20 +63,27 @@ def time_saved(cell: pd.DataFrame, baseline: pd.DataFrame) -> Saving:
     if shared:
         key = max(shared, key=lambda clock: len(clocks[clock]))
         ratio = float(clocks[key].mean() / reference[key].mean())
-        return Saving(100 * (1 - ratio), origin="clocks")
-    measured = cell[cell["paired.time_saved"].notna()]
-    if len(measured):
-        newest = measured.sort_values("order").iloc[-1]
-        value, low, high = (
-            None if pd.isna(newest[f"paired.{key}"]) else 100 * float(newest[f"paired.{key}"])
-            for key in ("time_saved", "low", "high")
-        )
-        return Saving(value, low, high, origin="paired")
+        return Saving(100 * (1 - ratio), origin="clocks", check=_paired(cell))
+    if paired := _paired(cell):
+        return paired
     if not clocks or not reference:
         return Saving(
             origin="contended" if _contended(cell) or _contended(baseline) else "no clock"
         )
     return Saving(origin="other clock")
+
+
+def _paired(cell: pd.DataFrame) -> Saving | None:
+    """The newest paired measurement of the cell."""
+    measured = cell[cell["paired.time_saved"].notna()]
+    if measured.empty:
+        return None
+    newest = measured.sort_values("order").iloc[-1]
+    value, low, high = (
+        None if pd.isna(newest[f"paired.{key}"]) else 100 * float(newest[f"paired.{key}"])
+        for key in ("time_saved", "low", "high")
+    )
+    return Saving(value, low, high, origin="paired")
 
 
 def _by_clock(cell: pd.DataFrame) -> dict[tuple[str, ...], "pd.Series[float]"]:

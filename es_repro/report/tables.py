@@ -1,100 +1,48 @@
-"""Tables from the frame of runs: which rows and settings a table has, and its numbers. Pure."""
+"""A table's numbers from the frame of runs: a row per setting and method. Pure."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 from scipy.stats import t as student_t
 
 from es_repro.report.cells import reason, resolve
-from es_repro.report.savings import cost_saved, time_saved
+from es_repro.report.savings import Saving, cost_saved, time_saved
+from es_repro.report.specs import (
+    OWN_LENGTH,
+    Measure,
+    Preset,
+    Row,
+    Setting,
+    TableSpec,
+    experiments,
+)
 
-__all__ = [
-    "PRESETS", "TABLES", "Preset", "Setting", "TableSpec", "build", "experiments", "table2",
-]  # fmt: skip
+__all__ = ["build", "observations"]
 
-Preset = Literal["demo", "small", "paper"]
-PRESETS: tuple[Preset, ...] = ("demo", "small", "paper")
 _LEVEL = 0.95  # of the intervals of differences
 _NUMBERS = [
-    "accuracy", "accuracy_sd", "difference", "difference_low", "difference_high", "time_saved",
-    "time_low", "time_high", "steps_saved", "bp_saved", "flops_saved", "train_seconds",
-    "paper_accuracy", "paper_difference", "paper_time_saved", "paper_delta",
+    "value", "value_sd", "best", "best_sd", "difference", "difference_low", "difference_high",
+    "time_saved", "time_low", "time_high", "paired_saved", "paired_low", "paired_high",
+    "steps_saved", "bp_saved", "flops_saved", "train_seconds", "paper_value",
+    "paper_difference", "paper_time_saved", "paper_delta",
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A block of a table: one experiment, and where the paper's table has its numbers.
+def observations(spec: TableSpec, runs: pd.DataFrame, preset: Preset) -> pd.DataFrame:
+    """The finished runs of a table's cells, one a seed: what its means are taken over.
 
-    Args:
-        experiment: without the preset's prefix.
-        title: as a heading.
-        model, dataset: the paper's names in its table; None where the paper has no such setting.
+    Returns:
+        The columns of `runs.tidy` and setting, value, best (in the measure's unit), on_test (false:
+        a validation cut).
     """
-
-    experiment: str
-    title: str
-    model: str | None = None
-    dataset: str | None = None
-
-
-@dataclass(frozen=True)
-class TableSpec:
-    """What a table shows; `presets` lists the forms it exists in and `make` the target it has."""
-
-    name: str
-    title: str
-    settings: tuple[Setting, ...]
-    make: str
-    presets: tuple[Preset, ...] = PRESETS
-    paper: int | None = None
-
-    def experiment(self, setting: Setting, preset: Preset) -> str:
-        """The experiment's name as `members.jsonl` has it."""
-        return setting.experiment if preset == "paper" else f"{preset}/{setting.experiment}"
-
-
-# Row label in members.jsonl -> (shown as, the paper's name for it); controls have none.
-_METHODS = {
-    "baseline": ("Baseline", "Baseline"), "ucb": ("UCB", "UCB"), "ka": ("KA", "KA"),
-    "infobatch": ("InfoBatch", "InfoBatch"), "loss": ("Loss", "Loss"), "order": ("Order", "Order"),
-    "es": ("ES", "ES"), "eswp": ("ESWP", "ESWP"),
-}  # fmt: skip
-_CONTROLS = {
-    "random_set": "random_set", "random_batch": "random_batch", "short_es": "short@ES",
-    "short_eswp": "short@ESWP", "loss_anneal": "loss_anneal",
-}  # fmt: skip
-# Rows whose point is another length of training: all else must still be the baseline's.
-_OWN_LENGTH = frozenset({"short_es", "short_eswp"})
-
-TABLES: dict[str, TableSpec] = {
-    "table2": TableSpec(
-        name="table2", title="Table 2: image classifiers trained from scratch", paper=2,
-        make="make table2",
-        settings=(
-            Setting("table2_cifar10_resnet18", "CIFAR-10, ResNet-18", "ResNet-18", "CIFAR-10"),
-            Setting("table2_cifar100_resnet18", "CIFAR-100, ResNet-18", "ResNet-18", "CIFAR-100"),
-            Setting("table2_cifar100_resnet50", "CIFAR-100, ResNet-50", "ResNet-50", "CIFAR-100"),
-        ),
-    ),
-    "demo": TableSpec(
-        name="demo", title="Demo: every method on scikit-learn's digits", make="make demo",
-        settings=(Setting("digits", "Digits"),), presets=("demo",),
-    ),
-}  # fmt: skip
-
-
-def experiments(spec: TableSpec, preset: Preset) -> list[str]:
-    """The experiments whose runs the table shows."""
-    return [spec.experiment(setting, preset) for setting in spec.settings]
-
-
-def table2(runs: pd.DataFrame, paper: pd.DataFrame, preset: Preset = "paper") -> pd.DataFrame:
-    """Table 2 of the paper: accuracy and savings of eight methods on CIFAR, with controls."""
-    return build(TABLES["table2"], runs, paper, preset)
+    kept, _ = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
+    parts = [
+        _finished(kept[kept["experiment"] == spec.experiment(setting, preset)], setting.measure)
+        .assign(setting=setting.heading(preset))
+        for setting in spec.blocks(preset)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
 
 
 def build(
@@ -109,18 +57,21 @@ def build(
         preset: which runs.
 
     Returns:
-        Columns: setting, experiment, block, row, method; state (empty, or why there is no
-        accuracy); metric, accuracy, accuracy_sd, num_seeds, num_asked, seeds; difference,
-        difference_low, difference_high, num_pairs (to the baseline, paired by seed);
-        `X_saved` for X in time, steps, bp, flops, with time_low, time_high, time_origin; contended,
-        train_seconds; paper_accuracy, paper_difference, paper_time_saved, paper_delta, paper_state.
-        Accuracies and savings are in percent, differences in points.
+        Columns: setting, experiment, block, row, method; state (empty, or why there is no value);
+        metric (test or validation: the split), measure (the metric's name), value, value_sd (last
+        epoch), best, best_sd (best epoch), num_seeds, num_asked, seeds; difference,
+        difference_low, difference_high, num_pairs (to the baseline, paired by seed, of the value
+        that the table compares);
+        `X_saved` for X in time, steps, bp, flops, with time_low, time_high, time_origin;
+        paired_saved, paired_low, paired_high where a paired measurement stands beside comparable
+        clocks, and clock_agrees, whether time_saved lies in that interval; contended,
+        train_seconds; paper_value, paper_printed, paper_difference, paper_time_saved,
+        paper_time_printed, paper_note, paper_delta, paper_state.
+        Values are in the measure's unit, savings in percent.
     """
     kept, _ = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
     rows = [
-        row
-        for setting in spec.settings
-        for row in _block(setting, spec.experiment(setting, preset), kept, paper)
+        row for setting in spec.blocks(preset) for row in _block(spec, setting, preset, kept, paper)
     ]
     first = ["setting", "experiment", "block", "row", "method"]
     table = pd.DataFrame(rows).astype(dict.fromkeys(_NUMBERS, "float64"))
@@ -128,90 +79,122 @@ def build(
 
 
 def _block(
-    setting: Setting, experiment: str, kept: pd.DataFrame, paper: pd.DataFrame | None
-) -> list[dict[str, object]]:
+    spec: TableSpec,
+    setting: Setting,
+    preset: Preset,
+    kept: pd.DataFrame,
+    paper: pd.DataFrame | None,
+) -> Iterator[dict[str, object]]:
+    experiment = spec.experiment(setting, preset)
     runs = kept[kept["experiment"] == experiment]
-    baseline = _finished(runs[runs["row"] == "baseline"])
-    rows = []
-    for label, (shown, in_paper) in _METHODS.items():
-        row = _row(label, runs, baseline)
-        reference = _reference(setting, in_paper, paper)
-        rows.append({"block": "methods", "method": shown} | row | reference)
-    for label, shown in _CONTROLS.items():
-        row = _row(label, runs, baseline)
-        rows.append({"block": "controls", "method": shown} | row | _reference(setting, None, paper))
-    for row in rows:
-        row |= {"setting": setting.title, "experiment": experiment}
-        row |= _against_paper(row)
-    return rows
+    baseline = _finished(runs[runs["row"] == "baseline"], setting.measure)
+    for line in spec.rows:
+        row: dict[str, object] = {"block": line.block, "method": line.shown}
+        row |= _row(line.label, runs, baseline, setting)
+        row |= _reference(setting, line, paper)
+        row |= {"setting": setting.heading(preset), "experiment": experiment}
+        yield row | _against_paper(row, setting)
 
 
-def _row(label: str, runs: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, object]:
-    asked = runs[runs["row"] == label]
-    cell = _finished(asked)
-    row: dict[str, object] = {"row": label, "state": "" if len(cell) else _state(asked)}
-    row |= _accuracy(cell) | {"num_asked": len(asked)}
+def _row(
+    label: str, runs: pd.DataFrame, baseline: pd.DataFrame, setting: Setting
+) -> dict[str, object]:
+    asked, measure = runs[runs["row"] == label], setting.measure
+    cell = _finished(asked, measure)
+    row: dict[str, object] = {"row": label, "state": "" if len(cell) else _state(asked, measure)}
+    row |= _values(cell) | {"measure": measure.metric, "num_asked": len(asked)}
     row["contended"] = bool(cell["time/contended"].fillna(False).any())
     seconds = cell["time/train_seconds"].mean()
     row["train_seconds"] = None if pd.isna(seconds) else float(seconds)
     row["recipe_paper"] = bool(len(cell)) and bool(cell["config.recipe.paper"].fillna(False).all())
     comparable = _comparable(label, cell, baseline)
     row["comparable"] = comparable
+    column = _compared(setting)
     if label == "baseline" or not comparable:
-        return row | _difference(cell, baseline.iloc[:0]) | _savings(cell, baseline.iloc[:0])
-    return row | _difference(cell, baseline) | _savings(cell, baseline)
+        baseline = baseline.iloc[:0]
+    return row | _difference(cell, baseline, column) | _savings(cell, baseline)
 
 
-def _finished(asked: pd.DataFrame) -> pd.DataFrame:
-    accuracy = asked["test/accuracy"].fillna(asked["validation/accuracy"])
-    done = asked.assign(accuracy=100 * accuracy)
-    return done[(done["state"] == "finished") & accuracy.notna()].sort_values("seed")
+def _finished(asked: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+    """The runs that have a value of the measure, by seed, with columns value, best and on_test."""
+    own = asked["headline"].fillna("test/accuracy").str.split("/").str[-1]
+    names = own if not measure.metric else pd.Series(measure.metric, index=asked.index)
+    test = _column(asked, "test/" + names)
+    value = test.fillna(_column(asked, "validation/" + names))
+    best = _column(asked, "test/" + names + "_best")
+    best = best.fillna(_column(asked, "validation/" + names + "_best"))
+    done = asked.assign(
+        value=measure.scale * value, best=measure.scale * best, on_test=test.notna()
+    )
+    return done[(done["state"] == "finished") & value.notna()].sort_values("seed")
 
 
-def _state(asked: pd.DataFrame) -> str:
-    """Why a cell has no accuracy: what its newest run says."""
+def _column(runs: pd.DataFrame, names: "pd.Series[str]") -> "pd.Series[float]":
+    """Of each run the column of its name; missing where the frame has no such column."""
+    values = [
+        runs[name].iloc[place] if name in runs else None for place, name in enumerate(names)
+    ]  # fmt: skip
+    return pd.Series(values, index=runs.index, dtype="Float64")
+
+
+def _state(asked: pd.DataFrame, measure: Measure) -> str:
+    """Why a cell has no value: what its newest run says."""
     if asked.empty:
         return "not run"
     newest = asked.sort_values("order").iloc[-1]
-    return reason(newest) if newest["state"] != "finished" else "failed: no accuracy in its summary"
+    if newest["state"] != "finished":
+        return reason(newest)
+    return f"failed: no {measure.metric or measure.title.lower()} in its summary"
 
 
-def _accuracy(cell: pd.DataFrame) -> dict[str, object]:
-    deviation = cell["accuracy"].std(ddof=1) if len(cell) > 1 else None
+def _values(cell: pd.DataFrame) -> dict[str, object]:
     return {
-        "metric": "test" if cell["test/accuracy"].notna().all() else "validation",
-        "accuracy": float(cell["accuracy"].mean()) if len(cell) else None,
-        "accuracy_sd": None if deviation is None else float(deviation),
+        "metric": "test" if cell["on_test"].all() else "validation",
+        **_mean(cell, "value"),
+        **_mean(cell, "best"),
         "num_seeds": len(cell),
         "seeds": ",".join(str(seed) for seed in cell["seed"]),
     }
 
 
+def _mean(cell: pd.DataFrame, column: str) -> dict[str, object]:
+    """Mean and sample standard deviation, None where there are too few values."""
+    values = cell[column].dropna().astype(float)
+    return {
+        column: float(values.mean()) if len(values) else None,
+        f"{column}_sd": float(values.std(ddof=1)) if len(values) > 1 else None,
+    }
+
+
 def _comparable(label: str, cell: pd.DataFrame, baseline: pd.DataFrame) -> bool:
-    """Whether a cell trained the baseline's model on the baseline's data for as many epochs."""
+    """Whether a cell did the baseline's work: its model, data, task, precision and epochs."""
     if cell.empty or baseline.empty:
         return True
-    ours, theirs = (_work(runs, label not in _OWN_LENGTH) for runs in (cell, baseline))
+    ours, theirs = (_work(runs, label not in OWN_LENGTH) for runs in (cell, baseline))
     return ours == theirs
 
 
 def _work(runs: pd.DataFrame, with_length: bool) -> dict[str, object]:
     text = runs["settings"].iloc[-1]
     flat: dict[str, object] = {} if pd.isna(text) else json.loads(text)
-    kinds: tuple[str, ...] = ("dataset.", "model.", "meta_batch_size")
+    kinds: tuple[str, ...] = (
+        "dataset.", "model.", "task.", "meta_batch_size", "resolved precision",
+    )  # fmt: skip
     kinds += ("epochs",) if with_length else ()
     work = {key: value for key, value in flat.items() if key.startswith(kinds)}
-    return work | {"validation": bool(runs["test/accuracy"].isna().any())}
+    return work | {"validation": not bool(runs["on_test"].all())}
 
 
-def _difference(cell: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, object]:
+def _difference(cell: pd.DataFrame, baseline: pd.DataFrame, column: str) -> dict[str, object]:
     """Mean difference over the seeds that both have, with its t interval."""
-    pairs = cell[["seed", "accuracy"]].merge(
-        baseline[["seed", "accuracy"]], on="seed", suffixes=("", "_baseline")
+    pairs = (
+        cell[["seed", column]]
+        .merge(baseline[["seed", column]], on="seed", suffixes=("", "_baseline"))
+        .dropna()
     )
     if pairs.empty:
         return {"difference": None, "difference_low": None, "difference_high": None, "num_pairs": 0}
-    differences = (pairs["accuracy"] - pairs["accuracy_baseline"]).astype(float)
+    differences = (pairs[column] - pairs[f"{column}_baseline"]).astype(float)
     mean, count = float(differences.mean()), len(differences)
     half = None
     if count > 1:
@@ -227,42 +210,52 @@ def _difference(cell: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, object]
 
 def _savings(cell: pd.DataFrame, baseline: pd.DataFrame) -> dict[str, object]:
     time = time_saved(cell, baseline)
+    check = time.check or Saving()
     return {
         "time_saved": time.value, "time_low": time.low, "time_high": time.high,
         "time_origin": time.origin,
+        "paired_saved": check.value, "paired_low": check.low, "paired_high": check.high,
+        "clock_agrees": time.agrees,
         "steps_saved": cost_saved(cell, baseline, "cost/optimizer_steps"),
         "bp_saved": cost_saved(cell, baseline, "cost/bp_samples"),
         "flops_saved": cost_saved(cell, baseline, "cost/flops"),
     }  # fmt: skip
 
 
-def _reference(
-    setting: Setting, method: str | None, paper: pd.DataFrame | None
-) -> dict[str, object]:
+def _reference(setting: Setting, row: Row, paper: pd.DataFrame | None) -> dict[str, object]:
     empty: dict[str, object] = {
-        "paper_accuracy": None, "paper_difference": None, "paper_time_saved": None, "paper_note": ""
+        "paper_value": None, "paper_difference": None, "paper_time_saved": None, "paper_note": "",
+        "paper_printed": "", "paper_time_printed": "",
     }  # fmt: skip
-    if paper is None or method is None or setting.model is None:
+    if paper is None or row.paper is None or setting.paper is None:
         return empty
-    found = paper[
-        (paper["method"] == method)
-        & (paper["model"] == setting.model)
-        & (paper["dataset"] == setting.dataset)
-    ]
+    wanted: Mapping[str, str] = {**setting.paper, **row.paper}
+    found = paper[(paper[list(wanted)] == pd.Series(wanted)).all(axis=1)]
     if found.empty:
         return empty
-    names = ("value", "delta_signed", "time_saved_pct")
-    values: Sequence[float | None] = [
-        None if pd.isna(found[name].iloc[0]) else float(found[name].iloc[0]) for name in names
-    ]
-    notes = str(found["note"].iloc[0]).split("; ")
-    note = "; ".join(note for note in notes if note and not note.startswith("printed with"))
-    return dict(zip(empty, (*values, note), strict=True))
+    line = found.iloc[0]
+    notes = str(line["note"]).split("; ")
+    values = [line[name] for name in ("value", "delta_signed", "time_saved_pct")]
+    return dict(
+        zip(
+            empty,
+            (
+                *(None if pd.isna(value) else float(value) for value in values),
+                "; ".join(note for note in notes if note and not note.startswith("printed with")),
+                line["printed"], line["printed_time_saved"],
+            ),
+            strict=True,
+        )
+    )  # fmt: skip
 
 
-def _against_paper(row: dict[str, object]) -> dict[str, object]:
-    """Measured minus reported accuracy, where the recipe is the paper's."""
-    measured, reported = row["accuracy"], row["paper_accuracy"]
+def _compared(setting: Setting) -> str:
+    return "best" if setting.compared == "best" else "value"
+
+
+def _against_paper(row: Mapping[str, object], setting: Setting) -> dict[str, object]:
+    """Measured minus reported value, where the recipe is the paper's."""
+    measured, reported = row[_compared(setting)], row["paper_value"]
     if not isinstance(measured, float) or not isinstance(reported, float):
         return {"paper_delta": None, "paper_state": ""}
     if not row["recipe_paper"] or row["metric"] != "test":

@@ -1,37 +1,36 @@
 """A table on a terminal, with rich; `render` has the same cells as text for everything else."""
 
-import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from es_repro.report.render import blocks, legend
+from es_repro.report.sheet import Sheet
 
 __all__ = ["show"]
 
 
-def show(title: str, table: pd.DataFrame, notes: list[str], console: Console) -> None:
-    """Print a table's blocks, its legend and further notes.
+def show(title: str, sheet: Sheet, notes: list[str], console: Console) -> None:
+    """Print a table's parts, its legend and further notes.
 
     Args:
         title: of the whole.
-        table: from `tables.build`.
+        sheet: the table.
         notes: lines to print below the legend.
         console: where to.
     """
     console.print(f"[bold]{title}[/bold]")
-    for setting, block, cells in blocks(table):
+    for part in sheet.parts:
         drawn = Table(
-            title=setting if block == "methods" else f"{setting}: controls",
+            title=f"{part.heading}: {part.name.lower()}" if part.name else part.heading,
             title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True,
         )  # fmt: skip
-        for column in cells.columns:
-            left = column == "Method"
+        for position, column in enumerate(part.cells.columns):
+            left = position == 0
             drawn.add_column(column, justify="left" if left else "right", no_wrap=left)
-        for row in cells.itertuples(index=False, name=None):
+        for row in part.cells.itertuples(index=False, name=None):
             drawn.add_row(*(_plain(cell) for cell in row))
         console.print(drawn)
-    for line in [*legend(table), *notes]:
+    for line in [*sheet.legend, *notes]:
         console.print(f"- {line}", markup=False, highlight=False, style="dim")
 
 

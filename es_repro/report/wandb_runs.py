@@ -90,7 +90,7 @@ def _offline(run: OfflineRun) -> _Attempt:
     return _Attempt(
         run_id=run.run_id, group=run.group, tags=run.tags, state=state, source="wandb offline",
         error=f"exit code {run.exit_code}" if state == "failed" else None,
-        epochs_done=max((int(e) + 1 for e in epochs if isinstance(e, int)), default=None),
+        epochs_done=max((e for e in epochs if isinstance(e, int)), default=None),
         config=run.config, summary=run.summary,
     )  # fmt: skip
 
@@ -119,6 +119,6 @@ def _online_attempt(run: object) -> _Attempt:
     return _Attempt(
         run_id=str(run.id), group=str(run.group or ""), tags=list(run.tags), state=state,  # type: ignore[attr-defined]
         error=f"W&B state {remote}" if state == "failed" else None, source="wandb",
-        epochs_done=epoch + 1 if isinstance(epoch, int) else None,
+        epochs_done=epoch if isinstance(epoch, int) else None,
         config=dict(run.config), summary=summary,  # type: ignore[attr-defined]
     )  # fmt: skip

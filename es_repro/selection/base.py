@@ -85,8 +85,9 @@ class Selector:
         self.nonfinite: NonFinite = as_choice("nonfinite", nonfinite, NonFinite)
         self.negative: Negative = as_choice("negative", negative, Negative)
         self.device = _as_device(device)
+        self.rank = 0  # of this process: `PlannedBatchSampler` sets it
         self.epoch = 0
-        self.select_stream = stream(self.seed, "select", 0, self.device)
+        self.select_stream = self._fresh_select_stream()
         self._plan: EpochPlan | None = None
         self._batch = 0  # batches met in this epoch
         self._tables: dict[str, Tensor] = {}
@@ -105,7 +106,7 @@ class Selector:
         require(valid, "epoch", epoch, f"in [0, {self.num_epochs})")
         if self._plan is None or epoch != self.epoch:
             self.epoch = int(epoch)
-            self.select_stream = stream(self.seed, "select", self.epoch, self.device)
+            self.select_stream = self._fresh_select_stream()
             self._batch = 0
             self._plan = self._make_plan(stream(self.seed, "plan", self.epoch))
         return self._plan
@@ -137,6 +138,11 @@ class Selector:
 
     def observe(self, index: Tensor, losses: Tensor, **signals: Tensor) -> None:
         """Update the tables where nothing is picked; arguments as of `select`."""
+        self._take_in(index, losses, signals)
+
+    def observe_elsewhere(self, index: Tensor, losses: Tensor, **signals: Tensor) -> None:
+        """Feed the tables with those rows of the batch met last that went to other ranks."""
+        self._batch -= 1  # it has been counted
         self._take_in(index, losses, signals)
 
     def reduce(self, index: Tensor, losses: Tensor) -> Tensor:
@@ -235,7 +241,7 @@ class Selector:
         self._require_fit(state)
         self._plan = None if state["plan"] is None else EpochPlan(**state["plan"])
         self.seed, self.epoch, self._batch = state["seed"], state["epoch"], state["batch"]
-        self.select_stream = stream(self.seed, "select", self.epoch, self.device)
+        self.select_stream = self._fresh_select_stream()
         # Another kind of device draws other numbers: there the epoch's own stream begins anew.
         if state["device_type"] == self.device.type:
             self.select_stream.set_state(state["select_stream"].cpu())
@@ -297,6 +303,11 @@ class Selector:
         losses = losses.masked_fill(bad, torch.nan)
         self._update(index, losses, signals)
         return losses
+
+    def _fresh_select_stream(self) -> torch.Generator:
+        """The epoch's stream of this rank: ranks draw from rows of their own, independently."""
+        purpose = f"select/{self.rank}" if self.rank else "select"
+        return stream(self.seed, purpose, self.epoch, self.device)
 
     @classmethod
     def _rehearsal(cls, num_epochs: int, hyperparameters: Mapping[str, Any]) -> Self:

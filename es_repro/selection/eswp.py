@@ -106,7 +106,8 @@ class EvolvedSamplingWithPruning(EvolvedSampling):
     def _plan_weights(self) -> Tensor:
         """[n] float32 on the CPU; uniform while nothing has been seen."""
         weights, seen = self.weights.cpu(), self._seen.cpu()
-        if self.unseen_weight == "literal" or not bool(seen.any()):
+        alike = bool(seen.all()) or not bool(seen.any())
+        if self.unseen_weight == "literal" or alike:
             return weights
         mean = (weights * seen).sum(dtype=torch.float64) / seen.sum()
         return weights.where(seen, mean.float())

@@ -26,7 +26,7 @@ def create(
     """Build the selector of a method.
 
     Args:
-        name: baseline, loss, order, infobatch, ka, ucb, es, eswp, random.
+        name: baseline, loss, order, infobatch, ka, ucb, es, eswp, orderdp, random.
         num_samples: n, the size of the data set.
         num_epochs: E.
         device: where the losses live.

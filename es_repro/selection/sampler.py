@@ -22,7 +22,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
     the shuffle, and lose the W - 1 last of it at most: an id is never repeated to even them out.
 
     Args:
-        selector: whose plans are carried.
+        selector: whose plans are carried; it is told the rank, so that each draws by itself.
         meta_batch_size: B over all ranks, divisible by their number.
         seed: of the shuffle, equal on all ranks.
         rank: of this process.
@@ -51,6 +51,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
         require(divisible, "meta_batch_size", meta_batch_size, allowed)
         self.rank = as_int("rank", rank, minimum=0)
         require(self.rank < self.world_size, "rank", rank, f"in 0..{self.world_size - 1}")
+        selector.rank = self.rank
         self.seed = as_int("seed", seed)
         require_bool("drop_last", drop_last)
         self.drop_last = drop_last

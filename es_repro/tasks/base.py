@@ -28,14 +28,25 @@ class Output:
     signals: Mapping[str, Tensor] = field(default_factory=dict)
 
     @staticmethod
-    def join(pieces: Sequence["Output"]) -> "Output":
-        """Put the outputs of consecutive micro-batches together again."""
+    def join(pieces: Sequence["Output"], order: Tensor | None = None) -> "Output":
+        """Put the outputs of consecutive micro-batches together again.
+
+        Args:
+            pieces: at least one.
+            order: [m] int64 on the CPU, in which the rows were cut; they come out as they were.
+        """
         if len(pieces) == 1:
             return pieces[0]
+        place = None if order is None else order.argsort().to(pieces[0].scores.device)
+
+        def whole(parts: list[Tensor]) -> Tensor:
+            joined = torch.cat(parts)
+            return joined if place is None else joined[place]
+
         return Output(
-            torch.cat([piece.losses for piece in pieces]),
-            torch.cat([piece.scores for piece in pieces]),
-            {name: torch.cat([p.signals[name] for p in pieces]) for name in pieces[0].signals},
+            whole([piece.losses for piece in pieces]),
+            whole([piece.scores for piece in pieces]),
+            {name: whole([p.signals[name] for p in pieces]) for name in pieces[0].signals},
         )
 
 
@@ -46,7 +57,10 @@ class Task(Protocol):
     """The signals this task can offer beside the losses."""
 
     headline: str
-    """The metric that tables show: a key of `metrics`, larger is better."""
+    """The metric that tables show: a key of `metrics`."""
+
+    larger_is_better: bool
+    """Whether a larger headline is the better one."""
 
     def __call__(
         self, model: nn.Module, inputs: Inputs, targets: Tensor, signals: frozenset[str]

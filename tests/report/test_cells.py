@@ -3,7 +3,8 @@ from es_repro.report.runs import Member, Run, tidy
 
 
 def run(state="finished", **config):
-    return Run(state, config={"epochs": 3, "seed": 0} | config)
+    summary = {"test/accuracy": 0.5} if state == "finished" else {}
+    return Run(state, config={"epochs": 3, "seed": 0} | config, summary=summary)
 
 
 def resolved(members, runs):
@@ -63,3 +64,10 @@ def test_unfinished_runs_stay_in_their_cell_and_are_listed():
         (0, "aa"): "failed: ValueError: x", (1, "bb"): "running after 1 of 3 epochs",
         (2, "cc"): "not run",
     }  # fmt: skip
+
+
+def test_a_finished_run_without_a_result_is_listed():
+    odd = Run("finished", config={"epochs": 3}, summary={"test/accuracy": True})
+    kept, listed = resolved([("es", 0, "aa"), ("es", 1, "bb")], {"aa": odd, "bb": run()})
+    assert list(kept["run"]) == ["aa", "bb"]
+    assert listed == {(0, "aa"): "finished, but its summary has no result"}

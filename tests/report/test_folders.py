@@ -98,3 +98,31 @@ def test_a_root_without_runs_or_that_cannot_be_read_is_one_line(tmp_path):
 def test_runs_without_a_folder_are_left_out(root):
     folder = root.add("e", "es", 0)
     assert list(read_runs(root.path, {folder.name, "0" * 16})) == [folder.name]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"experiment": "e", "row": "es", "seed": 1e400, "run": "aa"}',
+        '{"experiment": "e", "row": "es", "seed": 99999999999999999999, "run": "aa"}',
+        '{"experiment": "e", "row": "es", "seed": 1.5, "run": "aa"}',
+        '{"experiment": "e", "row": "es", "seed": 1, "run": "../aa"}',
+        '{"experiment": "e", "row": null, "seed": 1, "run": "aa"}',
+        "[]",
+        "null",
+    ],
+)
+def test_a_line_that_is_no_member_is_skipped(root, line, caplog):
+    root.ask("e", "es", 0, "aa")
+    with (root.path / "members.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert read_members(root.path) == [Member("e", "es", 0, "aa")]
+    assert "line 2 is damaged and was skipped" in caplog.text
+
+
+def test_a_damaged_measurement_beside_a_run_is_not_the_run_s(root, caplog):
+    folder = root.add("e", "es", 0)
+    (folder / "paired.json").write_text("{")
+    run = read_run(folder)
+    assert (run.state, run.paired) == ("finished", {})
+    assert "paired.json is damaged" in caplog.text

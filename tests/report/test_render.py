@@ -5,13 +5,12 @@ import subprocess
 import pandas as pd
 import pytest
 
+from es_repro.report.catalogue import TABLES, make_sheet
 from es_repro.report.cells import resolve
 from es_repro.report.document import document
 from es_repro.report.folders import read_members, read_runs
-from es_repro.report.paper import paper_table
-from es_repro.report.render import legend, to_csv, to_latex, to_markdown
+from es_repro.report.render import to_csv, to_latex, to_markdown
 from es_repro.report.runs import tidy
-from es_repro.report.tables import TABLES, table2
 
 TEN = "demo/table2_cifar10_resnet18"
 
@@ -22,7 +21,7 @@ def frame(root):
 
 
 def table(root, preset="demo"):
-    return table2(frame(root), paper_table(2), preset)
+    return make_sheet(TABLES["table2"], frame(root), preset)
 
 
 def cells(markdown, setting, method):
@@ -64,7 +63,7 @@ def test_a_delta_is_a_number_under_the_papers_recipe(root):
 
 
 def test_the_legend_explains_what_occurs_and_only_that(sweep, root):
-    whole = " ".join(legend(table(sweep)))
+    whole = " ".join(table(sweep).legend)
     for mark in ("†", "contended", "other clock", "other recipe", "(1-0.31)/(1-0.11)"):
         assert mark in whole
     assert "‡" not in whole
@@ -148,3 +147,19 @@ def test_a_document_without_a_finished_run_still_stands(root):
     text = document("T", table(root), kept, listed, ["make table2"])
     assert "Runs: 0 finished" in text
     assert cells(text, "CIFAR-10, ResNet-18", "ES")[1] == "not run (no data)"
+
+
+def test_clock_and_paired_steps_stand_beside_each_other(root):
+    for row, seconds, paired in [
+        ("baseline", 100.0, None),
+        ("es", 68.5, {"time_saved": 0.315, "low": 0.305, "high": 0.32}),
+        ("ucb", 75.0, {"time_saved": 0.29, "low": 0.285, "high": 0.298}),
+        ("ka", 90.0, None),
+    ]:
+        root.add(TEN, row, 0, summary={"time/train_seconds": seconds}, paired=paired)
+    lines = [line for line in table(root).legend if line.startswith("Time, ")]
+    assert lines == [
+        "Time, UCB (CIFAR-10, ResNet-18): clock 25.0%, paired 29.0% [28.5, 29.8]. FINDING: the "
+        "clock lies outside the interval of the paired steps.",
+        "Time, ES (CIFAR-10, ResNet-18): clock 31.5%, paired 31.5% [30.5, 32.0].",
+    ]

@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 
 from es_repro.report import __main__ as cli
-from es_repro.report.paper import paper_table
-from es_repro.report.tables import table2
+from es_repro.report.catalogue import TABLES, make_sheet
 from es_repro.report.terminal import show
 
 
@@ -137,7 +136,7 @@ def test_an_error_that_looks_like_markup_is_shown_as_it_is(sweep):
     members = read_members(sweep.path)
     runs = tidy(members, read_runs(sweep.path, {m.run for m in members if m.run}))
     out = io.StringIO()
-    show("T", table2(runs, paper_table(2), "demo"), ["[x]"], Console(file=out, width=200))
+    show("T", make_sheet(TABLES["table2"], runs, "demo"), ["[x]"], Console(file=out, width=200))
     assert "shape [bold] [/red]" in out.getvalue()
 
 

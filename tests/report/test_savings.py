@@ -67,3 +67,22 @@ def test_cost_saved_compares_means_and_knows_nothing_without_both():
     assert cost_saved(costs(8), costs(4), "cost/flops") == pytest.approx(-100.0)
     assert cost_saved(costs(2), costs(), "cost/flops") is None
     assert cost_saved(costs(2), costs(0), "cost/flops") is None
+
+
+PAIRED = {"time_saved": 0.31, "low": 0.28, "high": 0.35}
+
+
+@pytest.mark.parametrize(("seconds", "agrees"), [(70.0, True), (72.0, True), (60.0, False)])
+def test_a_paired_measurement_beside_comparable_clocks_checks_them(seconds, agrees):
+    saving = time_saved(cell(seconds, paired=PAIRED), cell(100.0))
+    assert (saving.value, saving.origin) == (pytest.approx(100 - seconds), "clocks")
+    assert saving.check is not None
+    assert [saving.check.value, saving.check.low, saving.check.high] == pytest.approx([31, 28, 35])
+    assert saving.agrees is agrees
+
+
+def test_one_of_the_two_alone_can_neither_agree_nor_disagree():
+    assert time_saved(cell(60.0), cell(100.0)).agrees is None
+    assert time_saved(cell(60.0, contended=True, paired=PAIRED), cell(100.0)).agrees is None
+    no_interval = {"time_saved": 0.31}
+    assert time_saved(cell(60.0, paired=no_interval), cell(100.0)).agrees is None

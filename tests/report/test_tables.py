@@ -3,10 +3,12 @@ import math
 
 import pytest
 
+from es_repro.report.catalogue import TABLES
 from es_repro.report.folders import read_members, read_runs
 from es_repro.report.paper import paper_table
 from es_repro.report.runs import tidy
-from es_repro.report.tables import TABLES, build, experiments, table2
+from es_repro.report.specs import experiments
+from es_repro.report.tables import build
 
 TEN = "table2_cifar10_resnet18"
 
@@ -28,7 +30,7 @@ def with_accuracies(root, row, accuracies, prefix="demo/", **changes):
 
 
 def test_rows_settings_and_blocks_are_the_issues(sweep):
-    result = table2(frame(sweep), paper_table(2), "demo")
+    result = build(TABLES["table2"], frame(sweep), paper_table(2), "demo")
     assert len(result) == 3 * 13
     first = result[result["setting"] == "CIFAR-10, ResNet-18"]
     assert list(first[first["block"] == "methods"]["method"]) == [
@@ -43,8 +45,8 @@ def test_mean_deviation_and_paired_interval_by_hand(root):
     with_accuracies(root, "baseline", {0: 0.90, 1: 0.92, 2: 0.94})
     with_accuracies(root, "es", {0: 0.91, 1: 0.92, 2: 0.96})
     es = table(root).loc[f"demo/{TEN}", "es"]
-    assert es["accuracy"] == pytest.approx(93.0)
-    assert es["accuracy_sd"] == pytest.approx(math.sqrt(7))  # 91, 92, 96: (4 + 1 + 9) / 2
+    assert es["value"] == pytest.approx(93.0)
+    assert es["value_sd"] == pytest.approx(math.sqrt(7))  # 91, 92, 96: (4 + 1 + 9) / 2
     assert es["difference"] == pytest.approx(1.0)  # of 1, 0, 2: deviation 1
     half = 4.302653 / math.sqrt(3)  # t(0.975, 2 degrees of freedom)
     assert [es["difference_low"], es["difference_high"]] == pytest.approx([1 - half, 1 + half])
@@ -71,7 +73,7 @@ def test_a_delta_to_the_paper_needs_its_recipe(root):
     assert result.loc["es", "paper_delta"] == pytest.approx(-0.4)
     assert math.isnan(result.loc["eswp", "paper_delta"])
     assert list(result.loc[["es", "eswp", "loss"], "paper_state"]) == ["", *["other recipe"] * 2]
-    assert result.loc["eswp", "paper_accuracy"] == 95.3
+    assert result.loc["eswp", "paper_value"] == 95.3
 
 
 def test_cells_without_a_result_say_why(sweep):
@@ -82,7 +84,7 @@ def test_cells_without_a_result_say_why(sweep):
     assert cell.loc["ucb", ["num_seeds", "num_asked", "state"]].tolist() == [1, 2, ""]
     hundred = result.loc["demo/table2_cifar100_resnet18"]
     assert set(hundred["state"]) == {"not run (no data)"}
-    assert hundred["paper_accuracy"].notna().sum() == 8
+    assert hundred["paper_value"].notna().sum() == 8
 
 
 def test_savings_of_the_four_axes(sweep):
@@ -100,7 +102,7 @@ def test_runs_of_another_configuration_are_not_averaged(root):
     with_accuracies(root, "es", {0: 0.1}, config={"dataset.subset": 500})
     with_accuracies(root, "es", {1: 0.9, 2: 0.9})
     cell = table(root).loc[f"demo/{TEN}", "es"]
-    assert (cell["accuracy"], cell["num_seeds"]) == (pytest.approx(90.0), 2)
+    assert (cell["value"], cell["num_seeds"]) == (pytest.approx(90.0), 2)
 
 
 def test_a_row_on_other_data_than_the_baseline_is_not_compared(root):
@@ -108,8 +110,11 @@ def test_a_row_on_other_data_than_the_baseline_is_not_compared(root):
     with_accuracies(root, "es", {0: 0.9}, config={"dataset.subset": 500})
     with_accuracies(root, "loss", {0: 0.9}, config={"epochs": 3})
     with_accuracies(root, "short_es", {0: 0.9}, config={"epochs": 3})
+    with_accuracies(root, "ka", {0: 0.9}, config={"task.label_smoothing": 0.1})
+    root.add(f"demo/{TEN}", "ucb", 0, environment={"precision": "bf16"})
     result = table(root).loc[f"demo/{TEN}"]
     assert result.loc[["es", "loss", "short_es"], "comparable"].tolist() == [False, False, True]
+    assert result.loc[["ka", "ucb"], "comparable"].tolist() == [False, False]
     assert result.loc[["es", "loss"], ["difference", "bp_saved"]].isna().all(axis=None)
     assert result.loc["short_es", "difference"] == 0.0
 
@@ -119,7 +124,7 @@ def test_a_validation_accuracy_is_marked_and_not_compared_with_a_test_one(root):
     folder = root.add(f"demo/{TEN}", "es", 0, config={"dataset.split": "validation"})
     (folder / "summary.json").write_text('{"status": "finished", "validation/accuracy": 0.7}')
     es = table(root).loc[f"demo/{TEN}", "es"]
-    assert (es["metric"], es["accuracy"], es["comparable"]) == ("validation", 70.0, False)
+    assert (es["metric"], es["value"], es["comparable"]) == ("validation", 70.0, False)
 
 
 def test_the_demo_table_has_every_row_and_no_paper(root):
@@ -127,7 +132,7 @@ def test_the_demo_table_has_every_row_and_no_paper(root):
         root.add("demo/digits", row, 0)
     result = table(root, name="demo").loc["demo/digits"]
     assert len(result) == 13
-    assert result["paper_accuracy"].isna().all()
+    assert result["paper_value"].isna().all()
     assert result.loc["es", "difference"] == pytest.approx(-0.8)
 
 

@@ -27,7 +27,7 @@ def online(run_id, state, summary, tags=("es", "demo/digits")):
 
 
 def test_offline_attempts_become_the_frame_of_run_folders(tmp_path, monkeypatch):
-    epoch = {"kind": "epoch", "step": 5, "epoch": 0}
+    epoch = {"kind": "epoch", "step": 5, "epoch": 1}
     parts = [
         offline("aa-0", history=[epoch], exit_code=1), offline("aa-1", summary=DONE, exit_code=0),
         offline("bb-0", history=[epoch]), offline("cc-0", exit_code=1),
@@ -52,7 +52,7 @@ def test_an_attempt_after_the_finished_one_does_not_hide_it(tmp_path, monkeypatc
 
 def test_an_online_project_gives_the_same_frame(monkeypatch):
     listed = [
-        online("aa-0", "finished", DONE), online("bb-0", "running", {"epoch": 1}),
+        online("aa-0", "finished", DONE), online("bb-0", "running", {"epoch": 2}),
         online("cc-0", "crashed", {}), online("dd-0", "finished", {}, tags=()),
     ]  # fmt: skip
     asked = []

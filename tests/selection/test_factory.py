@@ -4,7 +4,9 @@ import pytest
 
 from es_repro.selection import EvolvedSampling, Selector, create, selector_class
 
-METHODS = ("baseline", "loss", "order", "infobatch", "ka", "ucb", "es", "eswp", "random")
+METHODS = (
+    "baseline", "loss", "order", "infobatch", "ka", "ucb", "es", "eswp", "orderdp", "random",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -76,6 +78,7 @@ def test_bad_values_are_named_in_one_line(name, options, message):
         ("es", "batch", True, True, 0.25),
         ("eswp", "both", True, True, 0.2),
         ("random", "set", False, False, 0.8),
+        ("orderdp", "set", False, False, 0.6),
     ],
 )
 def test_table_1(name, level, history, differences, fraction):

@@ -2,37 +2,11 @@
 
 import pytest
 import torch
+from guards import NoWaiting, forbidden
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from variants import VARIANTS, signals_of
 
 from es_repro.selection import base, create, stream
-
-WAITING = {
-    "aten._local_scalar_dense",
-    "aten.nonzero",
-    "aten.nonzero_numpy",
-    "aten.masked_select",
-    "aten.multinomial",
-    "aten.unique_consecutive",
-    "aten._unique2",
-    "aten.equal",
-    "aten.is_nonzero",
-    "aten.repeat_interleave",
-}
-INDEXING = {"aten.index", "aten.index_put_", "aten.index_put"}
-
-
-class NoWaiting(TorchDispatchMode):
-    """Raises on every operator that would make a GPU's queue wait."""
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        name = str(func.overloadpacket)
-        indices = args[1] if name in INDEXING else ()
-        masked = any(i is not None and i.dtype in (torch.bool, torch.uint8) for i in indices)
-        if name in WAITING or masked:
-            raise AssertionError(f"{func} waits for the device")
-        return func(*args, **(kwargs or {}))
 
 
 def hot_path(selector, device="cpu"):
@@ -50,10 +24,6 @@ def make(request):
     name, options = VARIANTS[request.param]
     tracked = {} if name in {"baseline", "random"} else {"negative": "error"}
     return lambda **more: create(name, 100, 20, **options, **tracked, **more)
-
-
-def forbidden(self, *args, **kwargs):
-    raise AssertionError("leaves the device")
 
 
 def test_no_operator_waits(make, monkeypatch):

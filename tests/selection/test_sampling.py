@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import inclusion, sequential_sets
 
+from es_repro.selection import sampling
 from es_repro.selection.sampling import count, draw, draw_ids, smallest
 from es_repro.selection.streams import stream
 
@@ -170,6 +171,37 @@ def test_smallest_takes_infinities_and_stays_fast_on_descending_values():
     assert smallest(values, 3).tolist() == [0, 1, 2]
     descending = -torch.arange(1_000_000.0)
     assert smallest(descending, 300_000)[0] == 700_000  # kthvalue needs minutes here
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        torch.rand(300_001, generator=stream(6, "select", 0)),
+        torch.randint(-50, 50, (300_000,), generator=stream(7, "select", 0)).float(),  # ties
+        torch.arange(300_000.0).flip(0),
+        torch.cat([torch.full((299_999,), torch.inf), torch.zeros(1)]),
+        torch.ones(300_000),
+    ],
+)
+def test_smallest_of_many_is_still_the_head_of_a_stable_sort(values):
+    order = values.sort(stable=True).indices
+    for k in (1, 2, 30_000, 150_000, len(values) - 1, len(values)):
+        assert torch.equal(smallest(values, k), order[:k].sort().values)
+
+
+def test_where_the_sample_misleads_all_values_are_looked_at(monkeypatch):
+    monkeypatch.setattr(sampling, "SIGMAS", -6)  # a bracket that cannot hold the k-th
+    values = torch.rand(300_000, generator=stream(8, "select", 0))
+    assert torch.equal(smallest(values, 77_777), values.argsort(stable=True)[:77_777].sort().values)
+
+
+@pytest.mark.parametrize(
+    "weights", [torch.linspace(0, 9, 100_000), torch.tensor([0.0, torch.nan, 2.0] * 9)]
+)
+def test_a_plan_draws_as_a_batch_would(weights):
+    k = len(weights) // 3
+    drawn = draw(weights, k, stream(9, "plan", 0))
+    assert torch.equal(draw_ids(weights, k, stream(9, "plan", 0)), drawn)
 
 
 @pytest.mark.parametrize("k", [0, 5])

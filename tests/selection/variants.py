@@ -17,6 +17,7 @@ VARIANTS = {
     "es corrected": ("es", {"bias_correction": True}),
     "eswp": ("eswp", {}),
     "eswp from the first epoch": ("eswp", {"annealing_start": 0, "annealing_rounding": "floor"}),
+    "orderdp": ("orderdp", {}),
     "random set": ("random", {}),
     "random cycle": ("random", {"redraw": "cycle", "prune_ratio": 0.6}),
     "random batch": ("random", {"batch_ratio": 0.25}),

@@ -1,0 +1,1 @@
+"""How tables are laid out: each module turns a table's numbers into a `Sheet`. Pure."""
