@@ -17,7 +17,7 @@ from es_repro.data.transfer import to_device
 from es_repro.data.transforms import Views
 from es_repro.data.workers import Workers
 from es_repro.rows import Batch
-from es_repro.selection import EpochPlan, PlannedBatchSampler
+from es_repro.selection import EpochPlan, PlannedBatchSampler, require
 from es_repro.selection.checks import as_int, require_bool
 
 __all__ = ["StreamedData", "StreamedLoader"]
@@ -94,9 +94,9 @@ class StreamedLoader:
 
     What a sample looks like is a function of (seed, epoch, id): not of the plan, the order, the
     batch size or the number of workers. Whether an image is left out as damaged depends on its
-    bytes alone, so that all workers and ranks decide alike; its id is then missing from its batch,
-    which is so much shorter, and no selector ever sees it. A batch keeps its place and at least
-    one image, so that ranks take the same number of steps.
+    bytes alone, so that all workers decide alike; its id is then missing from its batch, which is
+    so much shorter, and no selector ever sees it. A batch keeps its place and at least one image.
+    Several ranks tolerate none, for they exchange the losses of equally many rows.
 
     Args:
         data: the data set.
@@ -114,6 +114,9 @@ class StreamedLoader:
     def __init__(
         self, data: StreamedData, sampler: PlannedBatchSampler, *, seed: int, device: torch.device
     ) -> None:
+        # Ranks exchange the losses of equally many rows: a batch must not come short on one alone.
+        whole = data.max_damaged == 0 or sampler.world_size == 1
+        require(whole, "max_damaged", data.max_damaged, "0 where several ranks train one run")
         self.sampler, self.split, self.num_classes = sampler, data.split, data.num_classes
         self.num_samples, self.device = data.num_samples, torch.device(device)
         self.labels = data.train.targets.to(self.device)

@@ -317,3 +317,11 @@ def test_no_epoch_is_planned_yet(root):
     ):
         with pytest.raises(RuntimeError, match="no epoch is planned yet"):
             ask()
+
+
+def test_several_ranks_tolerate_no_damage(root):
+    data = tiny(root, max_damaged=2)
+    selector = create("baseline", data.num_samples, 10)
+    sampler = PlannedBatchSampler(selector, 4, rank=1, world_size=2)
+    with pytest.raises(ValueError, match=r"^max_damaged=2: must be 0 where several ranks"):
+        data.loader(sampler, seed=0, device=torch.device("cpu"))
