@@ -40,14 +40,14 @@ def streamed(quick, images):
 @pytest.mark.slow
 def test_a_kill_in_mid_epoch_with_workers_costs_nothing(streamed, tmp_path):
     def make(root, *more):
-        return streamed("method=eswp", "run.checkpoint_every_steps=3", f"run.root={root}", *more)
+        return streamed("method=eswp", "run.checkpoint_every_steps=4", f"run.root={root}", *more)
 
     whole = train(make(tmp_path / "whole"))
-    child = start(make(tmp_path / "killed", WORKERS), kill_at=13)
+    child = start(make(tmp_path / "killed", WORKERS), kill_at=11)
     child.join()
     assert child.exitcode == -signal.SIGKILL
-    (newest,) = (tmp_path / "killed").glob("*/checkpoints/step-000000012.pt")
-    assert torch.load(newest, weights_only=True)["position"] == 4  # in the middle of an epoch
+    (newest,) = (tmp_path / "killed").glob("*/checkpoints/step-000000008.pt")
+    assert torch.load(newest, weights_only=True)["position"] == 2  # of 6 steps: pruned
 
     resumed = train(make(tmp_path / "killed", WORKERS))
     assert resumed["resumed"] == 1
