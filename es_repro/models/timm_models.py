@@ -90,6 +90,9 @@ def _create(name: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - tim
 
 def _downloaded(name: str, options: Mapping[str, Any]) -> Any:  # noqa: ANN401 - as above
     """The model with the weights and the classifier that timm publishes for it."""
+    from huggingface_hub.utils import logging  # as above
+
+    logging.set_verbosity_error()  # each retry would be a line; what counts is how it ends
     try:
         return _create(name, {"pretrained": True, **options})
     except (OSError, RuntimeError) as error:  # no network, no such file, no weights of that name
