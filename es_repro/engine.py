@@ -104,7 +104,7 @@ class Engine:
         self.picks = Picks(loader, self.ranks)
         self.interval = Interval(settings.log_every, device)
         self.nonfinite = torch.zeros((), device=device)
-        self.epoch, self.position = 0, 0
+        self.epoch = self.position = 0
         self.better = max if task.larger_is_better else min
         self.best = float("-inf" if task.larger_is_better else "inf")
         self.latest: dict[str, float] = {}
@@ -301,16 +301,17 @@ class Engine:
         self.exchange.settle()
         if self.interval.length == 0:
             return
-        first = self.step - self.interval.length
         objectives, losses = self.interval.read(self.ranks)
+        bad = ~np.isfinite(objectives + losses)
+        step = self.step - len(bad) + int(bad.argmax())  # the first bad one, else the first
         try:
             self.selector.check()
         except FloatingPointError as error:
-            bad = ~np.isfinite(objectives + losses)
-            step = first + (int(bad.argmax()) if bad.any() else 0)
             raise FloatingPointError(f"step {step}: {error}") from error
-        rate = self.inner_optimizer.param_groups[0]["lr"]
+        if bad.any() and not self.skips:  # the selector saw the scoring pass alone
+            raise FloatingPointError(f"step {step}: the training loss is not finite")
         mean, cost = float(objectives.mean()), self.cost.over(self.ranks)
+        rate = self.inner_optimizer.param_groups[0]["lr"]
         self.record.log(
             "step",
             step=self.step,
@@ -372,9 +373,8 @@ class Engine:
     def summary(self) -> dict[str, Any]:
         """The run's last word: metrics, costs and kinds of steps."""
         best = {f"{self.loader.split}/{self.task.headline}_best": self.best}
-        cost = self.cost.over(self.ranks)
+        cost, selecting = self.cost.over(self.ranks), self.cost.selecting_steps
         passes = cost.forward_samples + 2 * cost.bp_samples
-        selecting = self.cost.selecting_steps
         kinds = {
             "cost/flops_per_sample": cost.flops / max(1, passes),
             **{"steps/selecting": selecting, "steps/plain": self.step - selecting},

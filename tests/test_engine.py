@@ -294,3 +294,21 @@ def test_the_state_of_a_run_in_the_middle_of_an_epoch_continues_bit_for_bit():
 def test_scoring_with_batch_norm_in_pieces_is_warned_of(caplog, norm, mode, warned):
     engine(norm=norm, settings={"score_micro_batch": 4, "score_mode": mode})
     assert ("score_micro_batch=4: this model has batch norm" in caplog.text) is warned
+
+
+def test_a_training_loss_that_is_not_finite_stops_the_run_though_the_scores_were():
+    run = engine("es", annealing_start=0, annealing_end=0)
+    forward, calls = run.task.__class__.__call__, []
+
+    class Breaks(run.task.__class__):
+        def __call__(self, model, inputs, targets, signals):
+            output = forward(self, model, inputs, targets, signals)
+            calls.append(model is run.scorer)
+            trained = calls.count(False) - 2  # the rehearsal's two passes come first
+            losses = output.losses * (torch.nan if not calls[-1] and trained == 6 else 1.0)
+            return type(output)(losses, output.scores, output.signals)
+
+    run.task = Breaks(num_classes=C)
+    with pytest.raises(FloatingPointError, match=r"^step 5: the training loss is not finite$"):
+        run.fit()
+    assert run.step == 6  # found at the end of the epoch, before anything was saved
