@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from es_repro.selection import require
-from es_repro.selection.checks import as_int, as_real
+from es_repro.selection.checks import as_choice, as_int, as_real
 
 __all__ = ["CompileMode", "Settings"]
 
@@ -65,6 +65,7 @@ class Settings:
         ):  # fmt: skip
             if getattr(self, name) is not None:
                 as_int(name, getattr(self, name), minimum=1)
+        as_choice("compile_mode", self.compile_mode, CompileMode)
         if self.clip_norm is not None:
             as_real("clip_norm", self.clip_norm, "(0, inf)")
         as_real("checkpoint_every_seconds", self.checkpoint_every_seconds, "[0, inf]")

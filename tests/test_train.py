@@ -204,6 +204,7 @@ def test_the_command_line_prints_the_result_and_where_it_lies(cli, tmp_path):
         ("epochs=1.5", "epochs=1.5: must be an integer >= 1"),
         ("epochs=many", "epochs='many': must be an integer >= 1"),
         ("clip_norm=x", "clip_norm='x': must be in (0, inf)"),
+        ("compile_mode=fast", "compile_mode='fast': must be 'default' or 'reduce-overhead' or"),
         ("run.log_every=often", "log_every='often': must be an integer >= 1"),
         ("run.checkpoint_every_seconds=-1", "checkpoint_every_seconds=-1: must be in [0, inf]"),
         ("seed=-1", "seed=-1: must be an integer >= 0"),
