@@ -85,10 +85,11 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     with ranks.one_first():
         data = load_data(config)
     # Resolved once: what other runs left may change between the hash and the build.
-    config = OmegaConf.create(plain(config))
+    settled = plain(config)
+    config = OmegaConf.create(settled)
     epochs = run_epochs(config)
     selector = build_selector(config, data.num_samples, epochs, device)
-    resolved = plain(config) | {"epochs": epochs, "compile": compiled} | determinants(config, ranks)
+    resolved = settled | {"epochs": epochs, "compile": compiled} | determinants(config, ranks)
     run = run_hash(
         resolved,
         precision=precision,
@@ -132,19 +133,32 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         found = engine.fit()
         if isinstance(record, Record):
             leave_artifacts(map(instantiate, config.artifacts.values()), engine, record)
-        foreign = strangers.cores(ranks.local_size)
-        peaks = {name: found[name] for name in found if name.startswith("memory/")}
-        summary = {
-            **found,
-            **ranks.largest(peaks),
-            "headline": f"{data.split}/{engine.task.headline}",
-            "time/foreign_cores": foreign,
-            "time/contended": record.lease.jobs_side_by_side > 1
-            or (device.type == "cpu" and foreign > CONTENDED_CORES),
-            "resumed": record.attempt,
-        }
+        summary = found | circumstances(engine, record, found, strangers.cores(ranks.local_size))
         record.finish(summary)
     return summary | {"run": run, "kept": False}
+
+
+def circumstances(
+    engine: Engine, record: Record | Bystander, found: dict[str, Any], foreign_cores: float
+) -> dict[str, Any]:
+    """What a summary says beside the engine's numbers: peaks over all ranks, and the clock's worth.
+
+    Args:
+        engine: at its end; called by all ranks.
+        record: of the run.
+        found: what the engine answered.
+        foreign_cores: kept busy by others meanwhile, on average.
+    """
+    peaks = {name: value for name, value in found.items() if name.startswith("memory/")}
+    on_cpu = engine.fabric.device.type == "cpu"
+    return {
+        **engine.ranks.largest(peaks),
+        "headline": f"{engine.loader.split}/{engine.task.headline}",
+        "time/foreign_cores": foreign_cores,
+        "time/contended": record.lease.jobs_side_by_side > 1
+        or (on_cpu and foreign_cores > CONTENDED_CORES),
+        "resumed": record.attempt,
+    }
 
 
 def check(config: DictConfig) -> None:

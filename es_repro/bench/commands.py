@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,27 +179,9 @@ def _everything(asked: argparse.Namespace) -> Iterator[str]:
     yield from session.lines()
 
 
-def _steps(asked: argparse.Namespace) -> Iterator[str]:
+def _section(measure: Callable[[Session], None], asked: argparse.Namespace) -> Iterator[str]:
     session = Session(asked)
-    session.steps()
-    yield from session.lines()
-
-
-def _planning(asked: argparse.Namespace) -> Iterator[str]:
-    session = Session(asked)
-    session.planning()
-    yield from session.lines()
-
-
-def _draw(asked: argparse.Namespace) -> Iterator[str]:
-    session = Session(asked)
-    session.draw()
-    yield from session.lines()
-
-
-def _loader(asked: argparse.Namespace) -> Iterator[str]:
-    session = Session(asked)
-    session.loader()
+    measure(session)
     yield from session.lines()
 
 
@@ -247,6 +230,11 @@ def _accumulation(asked: argparse.Namespace) -> Iterator[str]:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
-    "all": _everything, "steps": _steps, "planning": _planning, "draw": _draw, "loader": _loader,
-    "pairs": _pairs, "accumulation": _accumulation,
-}  # fmt: skip
+    "all": _everything,
+    "steps": partial(_section, Session.steps),
+    "planning": partial(_section, Session.planning),
+    "draw": partial(_section, Session.draw),
+    "loader": partial(_section, Session.loader),
+    "pairs": _pairs,
+    "accumulation": _accumulation,
+}
