@@ -21,6 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from es_repro.artifacts import leave_artifacts
 from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
 from es_repro.bystander import Bystander
+from es_repro.checking import check, check_steps
 from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
 from es_repro.config import (
@@ -43,7 +44,6 @@ from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
 from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
 from es_repro.selection import require
-from es_repro.selection.checks import as_int
 from es_repro.signals import StopSignals
 from es_repro.state import read_for_all
 
@@ -51,8 +51,6 @@ __all__ = ["main", "train"]
 
 # Cores kept busy by others, on average, from which a run's clock is not its own.
 CONTENDED_CORES = 0.25
-
-SEEDS = 2**32
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +86,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     settled = plain(config)
     config = OmegaConf.create(settled)
     epochs = run_epochs(config)
+    check_steps(config, epochs, data.num_samples)
     selector = build_selector(config, data.num_samples, epochs, device)
     resolved = settled | {"epochs": epochs, "compile": compiled} | determinants(config, ranks)
     run = run_hash(
@@ -131,6 +130,11 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
             go_on(engine, state, folder)
         signals.watch(engine)
         found = engine.fit()
+        if late := engine.exports.after(engine.step):
+            log.warning(
+                "keep_steps=%s: not kept: the run's epochs ended after %d steps", late, engine.step
+            )
+            found["exports/missing"] = late
         if isinstance(record, Record):
             leave_artifacts(map(instantiate, config.artifacts.values()), engine, record)
         summary = found | circumstances(engine, record, found, strangers.cores(ranks.local_size))
@@ -159,24 +163,6 @@ def circumstances(
         or (on_cpu and foreign_cores > CONTENDED_CORES),
         "resumed": record.attempt,
     }
-
-
-def check(config: DictConfig) -> None:
-    """Refuse what no constructor would, before anything is written.
-
-    Raises:
-        ValueError: names the key.
-    """
-    as_int("epochs", config.epochs, minimum=1)
-    seed, root = as_int("seed", config.seed, minimum=0), Path(config.run.root)
-    require(seed < SEEDS, "seed", seed, f"below {SEEDS}, which NumPy's generator needs")
-    require(config.resume in ("auto", "never"), "resume", config.resume, "auto or never")
-    allowed = config.missing_data in ("error", "skip")
-    require(allowed, "missing_data", config.missing_data, "error or skip")
-    if config.run.threads is not None:
-        as_int("run.threads", config.run.threads, minimum=1)
-    usable = root.is_dir() or not root.exists()
-    require(usable, "run.root", str(root), "a folder (RUNS_ROOT sets it)")
 
 
 def go_on(engine: Engine, state: dict[str, Any], folder: Path) -> None:
