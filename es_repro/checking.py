@@ -3,7 +3,6 @@
 import difflib
 import inspect
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
@@ -33,8 +32,8 @@ def check(config: DictConfig) -> None:
     seed, root = as_int("seed", config.seed, minimum=0), Path(config.run.root)
     require(seed < SEEDS, "seed", seed, f"below {SEEDS}, which NumPy's generator needs")
     require(config.resume in ("auto", "never"), "resume", config.resume, "auto or never")
-    allowed = config.missing_data in ("error", "skip")
-    require(allowed, "missing_data", config.missing_data, "error or skip")
+    skips = config.missing_data in ("error", "skip")
+    require(skips, "missing_data", config.missing_data, "error or skip")
     if config.run.threads is not None:
         as_int("run.threads", config.run.threads, minimum=1)
     usable = root.is_dir() or not root.exists()
@@ -79,7 +78,7 @@ def _require_known(config: DictConfig) -> None:
         if not name.startswith("override")
     ]
     _require_among(config, {*named, *groups, *FREE} - {"defaults"}, "")
-    _require_among(config.run, named["run"], "run.")
+    _require_among(config.run, set(named["run"]), "run.")
     for group in groups:
         node = config.get(group)
         if isinstance(node, DictConfig) and "_target_" in node:
@@ -98,14 +97,15 @@ def _require_arguments(group: str, node: DictConfig) -> None:
         _require_among(node, {*known, "_target_", "_partial_", "_convert_"}, f"{group}.")
 
 
-def _require_among(node: DictConfig, known: Iterable[str], prefix: str) -> None:
+def _require_among(node: DictConfig, known: set[str], prefix: str) -> None:
     names = [name for name in known if not name.startswith("_")]
-    for key in node:
+    written = OmegaConf.to_container(node, resolve=False)
+    assert isinstance(written, dict)
+    for key, value in ((str(key), value) for key, value in written.items()):
         if key in known:
             continue
-        close = difflib.get_close_matches(str(key), names, n=2)
+        close = difflib.get_close_matches(key, names, n=2)
         hint = f"did you mean {' or '.join(prefix + name for name in close)}?"
-        value = OmegaConf.to_container(node, resolve=False)[key]  # type: ignore[call-overload, index]
         raise ValueError(
             f"{prefix}{key}={value}: no such key; {hint if close else '--help lists them'}"
         )
