@@ -1,0 +1,101 @@
+"""How many seeds, and what they can decide: settled on the tuning seeds, before the first result."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from es_repro.statistics import Design, power, upper_standard_deviation
+from es_repro.statistics.two_way import components
+
+__all__ = ["LEVEL", "POWER", "SeedPlan", "plan_seeds"]
+
+LEVEL = 0.95
+POWER = 0.8
+LEAST_SEEDS = 10
+CONFIDENCE = 0.8  # that the true spread is no larger than the one planned with
+
+
+@dataclass(frozen=True)
+class SeedPlan:
+    """What was settled before the runs.
+
+    Attributes:
+        seeds: of every arm.
+        resolution: the margin within which two equal arms are found equivalent with `POWER`.
+        wanted: what was asked for; None: nothing.
+        pilot_seeds: that it rests on.
+        spread: standard deviation over seeds of a method's difference to the baseline: the
+            largest of the methods.
+        example_error: standard error that the held-out examples alone leave.
+    """
+
+    seeds: int
+    resolution: float
+    wanted: float | None
+    pilot_seeds: int
+    spread: float
+    example_error: float
+
+    def statement(self, arms: int) -> str:
+        """One line to be said before the runs."""
+        reach = f"differences of {self.resolution:.2f} are decided with a power of {POWER:.0%}"
+        if self.wanted is not None and self.resolution > 1.001 * self.wanted:
+            reach += f" ({self.wanted:g} was wanted)"
+        return (
+            f"{arms} arms, {self.seeds} seeds each; pilot of {self.pilot_seeds}: differences "
+            f"spread by {self.spread:.2f} over seeds, error of the examples "
+            f"{self.example_error:.2f}; {reach}"
+        )
+
+
+def plan_seeds(
+    methods: Sequence[np.ndarray],
+    baseline: np.ndarray,
+    *,
+    examples: int,
+    effort_seeds: int | None,
+    most: int,
+    wanted: float | None,
+) -> SeedPlan:
+    """Plan with the largest spread among the methods.
+
+    Args:
+        methods: of each the pilot's scores [T, examples of the pilot].
+        baseline: likewise.
+        examples: that the runs will be measured on; 1 where a run has one number.
+        effort_seeds: a fixed number; None: as many as `wanted` needs.
+        most: no more than so many.
+        wanted: resolution; None: whatever `effort_seeds` reach.
+    """
+    pilot_seeds = len(baseline)
+    spread = error = 0.0
+    for method in methods:
+        parts = components(method.astype(np.float64) - baseline)
+        per_run = (parts.seeds + parts.both / examples) ** 0.5
+        spread = max(spread, upper_standard_deviation(per_run, pilot_seeds, CONFIDENCE))
+        error = max(error, (parts.examples / examples) ** 0.5)
+
+    def reach(seeds: int) -> float:
+        return _margin(spread, error, seeds)
+
+    if effort_seeds is not None:
+        seeds = effort_seeds
+    else:
+        assert wanted is not None
+        seeds = LEAST_SEEDS
+        while seeds < most and reach(seeds) > wanted:
+            seeds = min(most, max(seeds + 1, round(1.1 * seeds)))
+    return SeedPlan(seeds, reach(seeds), wanted, pilot_seeds, spread, error)
+
+
+def _margin(spread: float, example_error: float, seeds: int) -> float:
+    """The margin that equivalence of equal arms reaches with `POWER`."""
+    error = (spread**2 / seeds + example_error**2) ** 0.5
+    design = Design(error * seeds**0.5, seeds)
+    low, high = 0.0, 20 * error
+    for _ in range(40):
+        middle = (low + high) / 2
+        enough = power(design, "equivalent", margin=middle, level=LEVEL) >= POWER
+        low, high = (low, middle) if enough else (middle, high)
+    return high
