@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from es_repro.statistics import Design, power, upper_standard_deviation
-from es_repro.statistics.two_way import components
+from es_repro.statistics import Design, components, power, upper_standard_deviation
 
-__all__ = ["LEVEL", "POWER", "SeedPlan", "plan_seeds"]
+__all__ = ["LEAST_SEEDS", "LEVEL", "POWER", "SeedPlan", "plan_seeds"]
 
 LEVEL = 0.95
 POWER = 0.8
@@ -23,7 +22,7 @@ class SeedPlan:
     Attributes:
         seeds: of every arm.
         resolution: the margin within which two equal arms are found equivalent with `POWER`.
-        wanted: what was asked for; None: nothing.
+        wanted: what was asked for.
         pilot_seeds: that it rests on.
         spread: standard deviation over seeds of a method's difference to the baseline: the
             largest of the methods.
@@ -32,7 +31,7 @@ class SeedPlan:
 
     seeds: int
     resolution: float
-    wanted: float | None
+    wanted: float
     pilot_seeds: int
     spread: float
     example_error: float
@@ -40,7 +39,7 @@ class SeedPlan:
     def statement(self, arms: int) -> str:
         """One line to be said before the runs."""
         reach = f"differences of {self.resolution:.2f} are decided with a power of {POWER:.0%}"
-        if self.wanted is not None and self.resolution > 1.001 * self.wanted:
+        if self.resolution > 1.001 * self.wanted:
             reach += f" ({self.wanted:g} was wanted)"
         return (
             f"{arms} arms, {self.seeds} seeds each; pilot of {self.pilot_seeds}: differences "
@@ -54,9 +53,9 @@ def plan_seeds(
     baseline: np.ndarray,
     *,
     examples: int,
-    effort_seeds: int | None,
+    fixed: int | None,
     most: int,
-    wanted: float | None,
+    wanted: float,
 ) -> SeedPlan:
     """Plan with the largest spread among the methods.
 
@@ -64,9 +63,9 @@ def plan_seeds(
         methods: of each the pilot's scores [T, examples of the pilot].
         baseline: likewise.
         examples: that the runs will be measured on; 1 where a run has one number.
-        effort_seeds: a fixed number; None: as many as `wanted` needs.
+        fixed: a number of seeds that was settled otherwise; None: as many as `wanted` needs.
         most: no more than so many.
-        wanted: resolution; None: whatever `effort_seeds` reach.
+        wanted: resolution, in points of the measure.
     """
     pilot_seeds = len(baseline)
     spread = error = 0.0
@@ -79,13 +78,9 @@ def plan_seeds(
     def reach(seeds: int) -> float:
         return _margin(spread, error, seeds)
 
-    if effort_seeds is not None:
-        seeds = effort_seeds
-    else:
-        assert wanted is not None
-        seeds = LEAST_SEEDS
-        while seeds < most and reach(seeds) > wanted:
-            seeds = min(most, max(seeds + 1, round(1.1 * seeds)))
+    seeds = fixed or LEAST_SEEDS
+    while fixed is None and seeds < most and reach(seeds) > wanted:
+        seeds = min(most, max(seeds + 1, round(1.1 * seeds)))
     return SeedPlan(seeds, reach(seeds), wanted, pilot_seeds, spread, error)
 
 

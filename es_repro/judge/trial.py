@@ -7,7 +7,7 @@ import numpy as np
 
 from es_repro.judge.arms import FRONTIER, Arm, baseline_at, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
-from es_repro.judge.planning import SeedPlan, plan_seeds
+from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds
 from es_repro.judge.probe import step_ratio
 from es_repro.judge.runner import Runner
 from es_repro.judge.tuning import FIRST_TUNING_SEED, Tuned, tune
@@ -22,15 +22,24 @@ class Effort:
 
     Attributes:
         tuning_seeds: of each learning rate.
-        seeds: reported ones: a fixed number; None: from the pilot.
+        seeds: reported ones, a fixed number; None: as many as `runs` leave, or `resolution` needs.
         most_seeds: never more than so many.
-        resolution: wanted, in points of the measure; None: whatever the seeds reach.
+        resolution: wanted, in points of the measure.
+        runs: of one workload, tuning included; None: no limit.
     """
 
     tuning_seeds: int
     seeds: int | None
     most_seeds: int
-    resolution: float | None
+    resolution: float
+    runs: int | None = None
+
+    def fixed_seeds(self, tuning_runs: int, arms: int) -> int | None:
+        """The number of seeds, where the pilot has no say in it."""
+        if self.seeds is not None or self.runs is None:
+            return self.seeds
+        left = (self.runs - tuning_runs) // arms
+        return max(LEAST_SEEDS, min(self.most_seeds, left))
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +150,8 @@ def run_trial(
     plan = plan_seeds(
         [tuned[arm.name][1].outcome.scores for arm in judged],
         tuned[baseline_at(1).name][1].outcome.scores,
-        examples=workload.examples, effort_seeds=effort.seeds,
+        examples=workload.examples,
+        fixed=effort.fixed_seeds(sum(found.runs for _, found in tuned.values()), len(tuned)),
         most=effort.most_seeds, wanted=effort.resolution,
     )  # fmt: skip
     say(f"{workload.name}: {plan.statement(len(tuned))}")
