@@ -9,6 +9,7 @@ from es_repro.judge.arms import FRONTIER, baseline_at
 from es_repro.judge.planning import LEVEL
 from es_repro.judge.trial import Trial
 from es_repro.statistics import Decision, Gain, decide, decide_all, equivalent_gain, trial
+from es_repro.statistics import Trial as Comparable
 
 __all__ = ["Comparison", "Finding", "findings"]
 
@@ -63,13 +64,12 @@ def findings(one: Trial) -> dict[str, Finding]:
     scores = {name: sign * lane.outcome.scores.astype(np.float64)
               for name, lane in one.lanes.items()}  # fmt: skip
     margin = max(one.plan.resolution, 1e-9)
-    primary, exploratory = {}, {}
+    primary: dict[tuple[str, str], Comparable] = {}
+    exploratory: dict[tuple[str, str], Comparable] = {}
     for method in one.methods:
         short = one.short[method]
         if short != FULL:  # a method that saves nothing has no shorter baseline for a yardstick
-            primary[method, "baseline"] = trial(
-                scores[method], scores[FULL], short=scores[short]
-            )
+            primary[method, "baseline"] = trial(scores[method], scores[FULL], short=scores[short])
         else:
             primary[method, "baseline"] = trial(scores[method], scores[FULL], margin=margin)
         controls = {
@@ -81,7 +81,8 @@ def findings(one: Trial) -> dict[str, Finding]:
                 family = primary if kind == "short" else exploratory
                 family[method, kind] = trial(scores[method], scores[control], margin=margin)
     decisions = {key: decide(each, LEVEL) for key, each in exploratory.items()}
-    decisions |= decide_all(primary, LEVEL)
+    corrected = decide_all({"\n".join(key): each for key, each in primary.items()}, LEVEL)
+    decisions |= {key: corrected["\n".join(key)] for key in primary}
 
     found = {}
     costs = [one.lanes[baseline_at(x).name].cost(one.workload) for x in FRONTIER]

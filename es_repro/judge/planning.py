@@ -1,4 +1,4 @@
-"""How many seeds, and what they can decide: settled on the tuning seeds, before the first result."""
+"""How many seeds, and what they can decide: settled on the tuning seeds, before any result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +50,7 @@ class SeedPlan:
 
 def plan_seeds(
     methods: Sequence[np.ndarray],
+    controls: Sequence[np.ndarray],
     baseline: np.ndarray,
     *,
     examples: int,
@@ -57,11 +58,15 @@ def plan_seeds(
     most: int,
     wanted: float,
 ) -> SeedPlan:
-    """Plan with the largest spread among the methods.
+    """Plan with the largest spread among the methods, and the largest error of the examples.
+
+    That error hangs on a few hard examples, so that a pilot of few finds it too small as often as
+    not: the controls' differences are looked at, too.
 
     Args:
         methods: of each the pilot's scores [T, examples of the pilot].
-        baseline: likewise.
+        controls: likewise, of the other arms.
+        baseline: likewise, of the whole budget.
         examples: that the runs will be measured on; 1 where a run has one number.
         fixed: a number of seeds that was settled otherwise; None: as many as `wanted` needs.
         most: no more than so many.
@@ -73,6 +78,8 @@ def plan_seeds(
         parts = components(method.astype(np.float64) - baseline)
         per_run = (parts.seeds + parts.both / examples) ** 0.5
         spread = max(spread, upper_standard_deviation(per_run, pilot_seeds, CONFIDENCE))
+    for arm in (*methods, *controls):
+        parts = components(arm.astype(np.float64) - baseline)
         error = max(error, (parts.examples / examples) ** 0.5)
 
     def reach(seeds: int) -> float:

@@ -24,16 +24,22 @@ class Runner:
     Attributes:
         store: where they are kept.
         device: of the bed.
-        show: told of every piece that is done: its runs, and what it belongs to.
+        show: told of every piece that is done: the share of what was expected, and what it is of.
         runs: made by this object, not found.
         seconds: that making them took.
     """
 
     store: Store
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    show: Callable[[int, str], None] | None = None
+    show: Callable[[float, str], None] | None = None
     runs: int = 0
     seconds: float = 0.0
+    _expected: int = 0
+    _done: int = 0
+
+    def expect(self, runs: int) -> None:
+        """So many runs are to come, as far as is known: what `show` tells shares of."""
+        self._expected, self._done = runs, 0
 
     def outcome(
         self, arm: Arm, workload: Workload, members: Sequence[Member], split: SplitName
@@ -71,5 +77,7 @@ class Runner:
             self.runs += len(members)
             self.seconds += time.perf_counter() - started
         if self.show is not None:
-            self.show(len(members), f"{workload.name}: {arm.name}")
+            self._done += len(members)
+            share = min(1.0, self._done / max(1, self._expected))
+            self.show(share, f"{workload.name}: {arm.name}")
         return found

@@ -81,7 +81,7 @@ def settle(asked: Asked, root: Path) -> Session:
     settings = asked.settings
     methods = list(asked.arms) or [method_arm(name, {}) for name in EVERYONE]
     name = settings.get("effort", "fast")
-    require(name in EFFORTS, "effort", name, one_of(name, EFFORTS))
+    require(name in EFFORTS, "effort", name, one_of(name, list(EFFORTS)))
     effort = EFFORTS[name]
     if "resolution" in settings:
         wanted = as_real("resolution", _number(settings["resolution"]), "(0, inf)")
@@ -92,7 +92,7 @@ def settle(asked: Asked, root: Path) -> Session:
     default = tuple(WORKLOADS) if name == "full" else FAST_WORKLOADS[: 1 + (len(methods) <= FEW)]
     chosen = settings["workload"].split(",") if "workload" in settings else default
     for workload in chosen:
-        require(workload in WORKLOADS, "workload", workload, one_of(workload, WORKLOADS))
+        require(workload in WORKLOADS, "workload", workload, one_of(workload, list(WORKLOADS)))
     if effort.runs is not None:
         effort = replace(effort, runs=effort.runs // min(len(chosen), len(FAST_WORKLOADS)))
     device = resolve_device(settings.get("device", "cpu"))

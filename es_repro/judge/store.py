@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from es_repro.files import write_atomically
+from es_repro.files import write_atomically, write_json
 from es_repro.judge.bed import ARRAYS, Outcome
 
 __all__ = ["Store", "content_key"]
@@ -27,7 +27,7 @@ def content_key(content: Mapping[str, Any]) -> str:
 
 
 class Store:
-    """Outcomes as files `<key>.npz` in one folder; each is whole or absent.
+    """Outcomes as `<key>.npz` and notes as `<key>.json` in one folder; each is whole or absent.
 
     Args:
         folder: made when the first outcome is kept.
@@ -63,3 +63,20 @@ class Store:
             content["scores"] = outcome.scores.astype(np.uint8)
         path = self._folder / f"{key}.npz"
         write_atomically(path, lambda file: np.savez_compressed(file, **content))
+
+    def read_note(self, key: str) -> dict[str, str] | None:
+        """The note kept under a key; None where there is none that can be read."""
+        try:
+            note: dict[str, str] = json.loads((self._folder / f"{key}.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return note
+
+    def keep_note(self, key: str, note: Mapping[str, str]) -> None:
+        """Write a few words under a key.
+
+        Raises:
+            OSError: no space, no permission.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_json(self._folder / f"{key}.json", note)

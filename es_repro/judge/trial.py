@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from es_repro.judge.arms import FRONTIER, Arm, baseline_at, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
 from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds
 from es_repro.judge.probe import step_ratio
 from es_repro.judge.runner import Runner
-from es_repro.judge.tuning import FIRST_TUNING_SEED, Tuned, tune
+from es_repro.judge.tuning import FIRST_TUNING_SEED, USUAL_RATES, Tuned, tune
 from es_repro.judge.workloads import Workload
 
 __all__ = ["Effort", "Lane", "Trial", "run_trial"]
+
+
+ARMS_OF_A_METHOD = 3  # itself and its random controls: for a progress bar
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def run_trial(
             return False
         try:
             act()
-        except Exception as error:  # noqa: BLE001 - whatever a method does must not end the trial
+        except Exception as error:  # whatever a method does must not end the trial
             if arm.role != "method":
                 raise
             refused[arm.name] = _line(error)
@@ -124,10 +125,14 @@ def run_trial(
         if arm.name not in tuned:
             tuned[arm.name] = arm, tune(arm, workload, runner, effort.tuning_seeds)
 
+    per_arm = USUAL_RATES * effort.tuning_seeds
+    runner.expect(round((len(methods) * ARMS_OF_A_METHOD + len(FRONTIER) + 1) * per_arm))
     for arm in methods:
+
         def look(arm: Arm = arm) -> None:
             steps[arm.name] = step_ratio(arm, workload, runner.device)
             tune_once(arm)
+
         attempt(arm, look)
     for arm in (*map(baseline_at, FRONTIER), history):
         tune_once(arm)
@@ -149,6 +154,7 @@ def run_trial(
 
     plan = plan_seeds(
         [tuned[arm.name][1].outcome.scores for arm in judged],
+        [found.outcome.scores for arm, found in tuned.values() if arm.role != "method"],
         tuned[baseline_at(1).name][1].outcome.scores,
         examples=workload.examples,
         fixed=effort.fixed_seeds(sum(found.runs for _, found in tuned.values()), len(tuned)),
@@ -156,6 +162,7 @@ def run_trial(
     )  # fmt: skip
     say(f"{workload.name}: {plan.statement(len(tuned))}")
 
+    runner.expect(plan.seeds * len(tuned))
     lanes: dict[str, Lane] = {}
     for arm, found in tuned.values():
         members = [Member(seed, found.rate) for seed in range(min(plan.seeds, FIRST_TUNING_SEED))]
@@ -163,6 +170,7 @@ def run_trial(
         def run(arm: Arm = arm, found: Tuned = found, members: list[Member] = members) -> None:
             outcome = runner.outcome(arm, workload, members, "test")
             lanes[arm.name] = Lane(arm, found, outcome)
+
         attempt(arm, run)
     return Trial(
         workload, plan, lanes, [arm.name for arm in judged if arm.name in lanes],

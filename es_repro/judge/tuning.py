@@ -8,11 +8,12 @@ from es_repro.judge.bed import Member, Outcome
 from es_repro.judge.runner import Runner
 from es_repro.judge.workloads import Workload
 
-__all__ = ["FIRST_TUNING_SEED", "Tuned", "tune"]
+__all__ = ["FIRST_TUNING_SEED", "USUAL_RATES", "Tuned", "tune"]
 
 # Tuning seeds begin here: no reported seed reaches it.
 FIRST_TUNING_SEED = 1_000_000
 FIRST_PLACES = (-1, 0, 1)  # powers of two times the workload's rate
+USUAL_RATES = 4.5  # that a search tries, on the average: for a progress bar
 FARTHEST = 8  # where a search gives up; a run so far out has either stood still or diverged
 
 

@@ -1,4 +1,4 @@
-"""Chance over seeds and over test examples: the components of variance of a [seeds, examples] table.
+"""Chance over seeds and over test examples: the components of variance of a table of both.
 
 Each entry is mean + a seed's effect + an example's effect + what the two have together. The mean of
 the table then varies by seeds/S + examples/X + both/(S X). The components are estimated from the
@@ -71,7 +71,9 @@ def components(table: ArrayLike) -> Components:
         return Components(between_seeds, 0.0, 0.0, (seeds, 1))
     between_examples = float(((columns - mean) ** 2).sum()) / (examples - 1)
     total = float(((values - mean) ** 2).sum())
-    rest = total - examples * (seeds - 1) * between_seeds - seeds * (examples - 1) * between_examples
+    rest = (
+        total - examples * (seeds - 1) * between_seeds - seeds * (examples - 1) * between_examples
+    )
     both = max(0.0, rest) / ((seeds - 1) * (examples - 1))
     return Components(
         seeds=max(0.0, between_seeds - both / examples),
