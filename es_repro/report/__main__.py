@@ -27,6 +27,7 @@ from es_repro.report.figures.source import Source
 from es_repro.report.folders import MEMBERS, read_members, read_runs
 from es_repro.report.pack import joined, packed
 from es_repro.report.render import to_csv, to_latex
+from es_repro.report.replay_command import add_replay
 from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.status import add_status
@@ -48,6 +49,7 @@ examples:
   python -m es_repro.report tables table2 --wandb me/es_repro
   python -m es_repro.report figures fig1 fig10            RESULTS/figures/fig10_demo.png, .pdf
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
+  python -m es_repro.report replay RUN RUN                from runs with trace.losses=true
   python -m es_repro.report status table2                 done, running, stale, failed, missing
 
 Missing, failed and unfinished runs show as such in a table; they do not change the exit code.
@@ -304,6 +306,7 @@ _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_figures,
     _add_pack,
     add_status,
+    add_replay,
 )
 
 if __name__ == "__main__":
