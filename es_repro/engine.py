@@ -345,16 +345,16 @@ class Engine:
             self.save()
 
     def evaluate(self) -> dict[str, float]:
-        """The task's metrics over the evaluation split, in eval mode."""
+        """The task's metrics over the evaluation split, in eval mode; the ranks share it."""
         metrics = self.task.metrics().to(self.fabric.device)
         self.ranks.share_buffers(self.net)
         self.model.eval()
-        batches = self.loader.evaluation(self.loader.sampler.rank_batch_size)
+        size = self.loader.sampler.rank_batch_size
+        mine = dict(self.ranks.share(range(-(-self.loader.num_evaluated // size))))
+        batches = self.loader.evaluation(size, mine)
         with self.clock.phase("evaluation"), self.fabric.autocast():
-            for (inputs, targets), counts in self.ranks.share(batches):
-                into = metrics if counts else metrics.clone()
-                self.task.evaluate(self.net, inputs, targets, into)
-            # Computing puts the ranks' counts together.
+            for (inputs, targets), own in zip(batches, mine.values(), strict=True):
+                self.task.evaluate(self.net, inputs, targets, metrics if own else metrics.clone())
             found = {name: float(value) for name, value in metrics.compute().items()}
         self.model.train()
         return found
