@@ -29,7 +29,7 @@ def comparison_document(made: Mapping[str, Any], found: Sequence[Comparison]) ->
         "Time of a run relative to the run without selection: *predicted* from timed rounds "
         f"before any run, *measured* on {made['pairs']} whole runs of each method, taken in turn "
         "(medians, 95% intervals). *Off* is their difference in points, hundredths of the "
-        f"baseline's time; the goal is {GOAL_POINTS:.0f}. Where the share of trained samples depends "
+        f"baseline's time; the goal is {GOAL_POINTS:.0f}. Where the share of trained samples hangs "
         "on the losses and was not the cost model's, *share* says so: the clock is not to blame.",
     ]
     if made["contended"]:
