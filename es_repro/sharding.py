@@ -21,7 +21,7 @@ def shard(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
     different shapes, and none may gather parameters alone.
     """
     twin = copy.deepcopy(model).cpu()
-    for holder in list(model.modules()):
+    for holder in reversed(list(model.modules())):  # inner ones first: a parameter has one owner
         for block in holder.children() if isinstance(holder, nn.ModuleList | nn.Sequential) else ():
             if any(True for _ in block.parameters()):
                 fully_shard(block, mesh=mesh)

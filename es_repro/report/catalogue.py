@@ -34,6 +34,13 @@ _RECONSTRUCTION = Measure(
 # The controls that every row of an ablation of ES must beat.
 _EQUAL_COST = tuple(row for row in CONTROLS if row.label in ("random_batch", "short_es"))
 
+# As many samples as ESWP keeps at each r, at random; and the baseline at ESWP's FLOPs.
+_PRUNING_CONTROLS = tuple(
+    Row(f"{label}_r{ratio}", f"{shown}, r={ratio}", block="controls")
+    for ratio in ("0.3", "0.5")
+    for label, shown in (("random", "random_set"), ("short_eswp", "short@ESWP"))
+)
+
 
 def _vision(model: str, dataset: str) -> Mapping[str, str]:
     return {"model": model, "dataset": dataset}
@@ -105,6 +112,7 @@ _SPECS = (
             METHODS[0], METHODS[3],
             Row("eswp_r0.3", "ESWP, r=0.3", {"method": "ESWP", "setting": "r=0.3"}),
             Row("eswp_r0.5", "ESWP, r=0.5", {"method": "ESWP", "setting": "r=0.5"}),
+            *_PRUNING_CONTROLS,
         ),
     ),
     TableSpec(

@@ -166,7 +166,8 @@ def test_figure_3_has_losses_by_epoch_and_accuracies_in_brackets(root):
 
 def test_figure_4_shows_the_paper_beside_its_own_recipe_alone():
     ours = pd.DataFrame({"row": ["es"], "step": [10], "minutes": [1.0], "mean": [30.0],
-                         "sd": [float("nan")], "seeds": [1], "origin": ["ours"]})  # fmt: skip
+                         "sd": [float("nan")], "seeds": [1], "origin": ["ours"],
+                         "quantity": ["pass@1"]})  # fmt: skip
     figure = maths.draw(pd.concat([ours, maths._reported()], ignore_index=True))
     words = texts(figure)
     assert "ES (1 seed)" in words
