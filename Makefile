@@ -23,7 +23,7 @@ PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 t
 # What is made of all of it, where there is such a target.
 PAPER += $(foreach x,verdicts report,$(if $(shell grep -E '^$(x):' $(firstword $(MAKEFILE_LIST))),$(x)))
 
-.PHONY: help setup demo paper test test-slow lint pretrained theory bench report clean \
+.PHONY: help setup demo paper test test-slow lint pretrained theory bench advise report clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -117,6 +117,9 @@ table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, b
 
 bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
 	$(RUN).bench $(ARGS)
+
+advise: setup ## what selection would save in time, before a run: ARGS='experiment=... model=...'
+	$(RUN).advise $(ARGS)
 
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory
