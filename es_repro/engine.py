@@ -16,17 +16,17 @@ from torch.optim import Optimizer
 
 from es_repro.account import epoch_line, run_summary
 from es_repro.alignment import Alignment
-from es_repro.bystander import Bystander
 from es_repro.clock import Clock
 from es_repro.compiling import Compiler
 from es_repro.counters import Cost, Interval, Picks
 from es_repro.data import Loader
-from es_repro.exchange import Exchange
 from es_repro.export import NO_EXPORTS, Exports
 from es_repro.generators import isolated_generators
 from es_repro.memory import Memory
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.exchange import Exchange
+from es_repro.parallel.ranks import Ranks
 from es_repro.passes import ForwardFlops, Statistics
-from es_repro.ranks import Ranks
 from es_repro.record import Record
 from es_repro.rehearsal import rehearse
 from es_repro.rows import Batch, Inputs, length_order, micro_batches, take_rows

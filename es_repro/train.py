@@ -29,7 +29,6 @@ from es_repro.build import (
     run_epochs,
     run_steps,
 )
-from es_repro.bystander import Bystander
 from es_repro.checking import check, check_steps
 from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
@@ -44,14 +43,15 @@ from es_repro.config import (
 )
 from es_repro.data import Data, DataNotFound
 from es_repro.engine import Engine, Stopped
-from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
 from es_repro.forecast import DRY_RUN, forecast
-from es_repro.launch import is_alone, is_main
 from es_repro.lease import Lease
 from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.lost_ranks import noticing, speaks
+from es_repro.parallel.ranks import Ranks, connect
+from es_repro.parallel.world import is_alone, is_main
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
-from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
 from es_repro.selection import Replay, Selector, require
 from es_repro.signals import StopSignals
