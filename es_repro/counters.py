@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from es_repro.data import Loader
-from es_repro.ranks import Ranks
+from es_repro.parallel.ranks import Ranks
 from es_repro.selection import EpochPlan
 
 __all__ = ["Cost", "Interval", "Picks", "effective_sample_size", "midranks"]

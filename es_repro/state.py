@@ -7,8 +7,8 @@ import torch
 from es_repro.checkpoint import Checkpoints, read
 from es_repro.counters import Cost
 from es_repro.generators import global_state, load_global_state
-from es_repro.ranks import Ranks
-from es_repro.sharding import load_model, load_optimizer, whole
+from es_repro.parallel.ranks import Ranks
+from es_repro.parallel.sharding import load_model, load_optimizer, whole
 
 if TYPE_CHECKING:  # it asks for its own state
     from es_repro.engine import Engine

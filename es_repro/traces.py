@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from es_repro.bystander import Bystander
 from es_repro.counters import Picks
-from es_repro.ranks import Ranks
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.ranks import Ranks
 from es_repro.record import Record
 from es_repro.selection import EpochPlan, PlannedBatchSampler, require
 from es_repro.selection.replay import EpochTrace, pack_bits

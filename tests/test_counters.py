@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from scipy.stats import rankdata, spearmanr
 
 from es_repro.counters import Cost, Picks, midranks
-from es_repro.ranks import Ranks
+from es_repro.parallel.ranks import Ranks
 from es_repro.selection import EpochPlan
 
 ALL = EpochPlan(torch.arange(50))
