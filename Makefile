@@ -131,7 +131,7 @@ fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4
 	$(RUN).report figures $@ --preset $(PRESET)
 
 fig5: setup ## Figure 5: accuracy against time for b/B and pruning ratios
-	$(call points,fig5,fig5_left fig5_right)
+	$(call points,fig5,fig5_baseline fig5_left fig5_right)
 
 fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the paper's form
 	$(call points,fig6,fig6 $(if $(filter demo,$(PRESET)),,fig6_cola))
