@@ -17,7 +17,7 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint pretrained theory bench clean \
+.PHONY: help setup demo test test-slow lint pretrained theory verdicts bench clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -102,6 +102,9 @@ bench: setup ## what selection costs, paired on this machine: results/bench (DAT
 
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory
+
+verdicts: setup ## every claim of the paper decided by rule from the runs in RUNS_ROOT
+	$(RUN).report verdicts
 
 fig1 fig2 fig8: setup ## figures that need no training: weights against losses, one epoch traced
 	$(RUN).report figures $@

@@ -32,6 +32,7 @@ from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.status import add_status
 from es_repro.report.style import save
 from es_repro.report.terminal import show
+from es_repro.report.verdicts.command import add_verdicts
 from es_repro.report.wandb_runs import read_wandb
 
 __all__ = ["main"]
@@ -49,6 +50,7 @@ examples:
   python -m es_repro.report figures fig1 fig10            RESULTS/figures/fig10_demo.png, .pdf
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
   python -m es_repro.report status table2                 done, running, stale, failed, missing
+  python -m es_repro.report verdicts                      every claim of the paper, decided by rule
 
 Missing, failed and unfinished runs show as such in a table; they do not change the exit code.
 """
@@ -304,6 +306,7 @@ _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_figures,
     _add_pack,
     add_status,
+    add_verdicts,
 )
 
 if __name__ == "__main__":
