@@ -17,9 +17,11 @@ from es_repro.statistics.planning import (
     upper_standard_deviation,
 )
 from es_repro.statistics.resampling import resampled_means
+from es_repro.statistics.two_way import Components, components
 
 __all__ = [
-    "Contrast", "Decision", "Design", "Gain", "Trial", "contrast", "decide", "decide_all",
-    "detectable", "equivalent_gain", "holm", "paired", "power", "resampled_means", "resolution",
-    "seeds_for_power", "seeds_for_resolution", "trial", "upper_standard_deviation", "welch",
+    "Components", "Contrast", "Decision", "Design", "Gain", "Trial", "components", "contrast",
+    "decide", "decide_all", "detectable", "equivalent_gain", "holm", "paired", "power",
+    "resampled_means", "resolution", "seeds_for_power", "seeds_for_resolution", "trial",
+    "upper_standard_deviation", "welch",
 ]  # fmt: skip

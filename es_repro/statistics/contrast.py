@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from es_repro.statistics.two_way import components
+
 __all__ = ["Contrast", "contrast", "paired", "welch"]
 
 
@@ -65,11 +67,15 @@ def contrast(
     Args:
         weights: one an arm.
         samples: an arm's values, one a seed [seeds]; paired: as many in each, in the same order.
+            Paired, they may be [seeds, examples], of the same examples: the error is then that of
+            other seeds and other examples (`two_way`).
         paired: whether position s is the same seed in every arm.
 
     Raises:
         ValueError: fewer than two seeds, values that are not finite, or pairs of unequal length.
     """
+    if paired and all(np.ndim(arm) == 2 for arm in samples):
+        return _over_examples(weights, samples)
     arms = [np.asarray(arm, dtype=np.float64) for arm in samples]
     for arm in arms:
         if arm.ndim != 1 or len(arm) < 2 or not np.isfinite(arm).all():
@@ -89,6 +95,16 @@ def contrast(
     below = sum(part**2 / (len(arm) - 1) for part, arm in zip(parts, arms, strict=True))
     dof = variance**2 / below if below else sum(len(arm) - 1 for arm in arms)
     return Contrast(mean, variance**0.5, dof)
+
+
+def _over_examples(weights: Sequence[float], tables: Sequence[ArrayLike]) -> Contrast:
+    arms = [np.asarray(table, dtype=np.float64) for table in tables]
+    if len({arm.shape for arm in arms}) != 1:
+        shapes = [arm.shape for arm in arms]
+        raise ValueError(f"samples of shapes {shapes}: must be equal where paired")
+    sums = sum(weight * arm for weight, arm in zip(weights, arms, strict=True))
+    found = components(sums)
+    return Contrast(float(np.mean(sums)), found.standard_error, found.dof)
 
 
 def paired(first: ArrayLike, second: ArrayLike) -> Contrast:

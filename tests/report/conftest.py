@@ -66,7 +66,7 @@ class RunsRoot:
         about = dict(self.environment()) | dict(environment)
         (folder / "environment.json").write_text(json.dumps(about))
         numbers = dict(self.summary(row, seed)) | dict(summary)
-        (folder / "history.jsonl").write_text(self.history(numbers.get("test/accuracy")))
+        (folder / "history.jsonl").write_text(self.history(row, numbers.get("test/accuracy")))
         if paired is not None:
             (folder / "paired.json").write_text(json.dumps(paired))
         if finished:
@@ -99,10 +99,11 @@ class RunsRoot:
         }  # fmt: skip
 
     @staticmethod
-    def history(accuracy: float | None) -> str:
+    def history(row: str, accuracy: float | None) -> str:
         lines = [{"kind": "event", "step": -1, "epoch": 0, "event": "started", "time": 1.0}]
         for epoch in range(1, EPOCHS + 1):
             at = {"step": 32 * epoch, "epoch": epoch}
+            at |= {"cost/bp_samples": known(row)[1] * SAMPLES * epoch}
             value = None if accuracy is None else accuracy * (epoch / EPOCHS)
             lines.append({"kind": "epoch", **at, "test/accuracy": value})
         return "".join(json.dumps(line) + "\n" for line in lines)
@@ -129,6 +130,17 @@ def root(tmp_path: Path) -> RunsRoot:
 @pytest.fixture
 def sweep(root: RunsRoot) -> RunsRoot:
     """Table 2's demo as it looks after a real night: most of it finished, some of it not."""
+    return after_a_night(root)
+
+
+@pytest.fixture(scope="module")
+def one_sweep(tmp_path_factory: pytest.TempPathFactory) -> RunsRoot:
+    """The same, once a module: for tests that only read it."""
+    return after_a_night(RunsRoot(tmp_path_factory.mktemp("sweep") / "runs"))
+
+
+def after_a_night(root: RunsRoot) -> RunsRoot:
+    """Put Table 2's demo into a run root, some of it failed, killed, missing or without data."""
     ten, hundred, fifty = (
         f"demo/table2_{name}"
         for name in ("cifar10_resnet18", "cifar100_resnet18", "cifar100_resnet50")
