@@ -20,10 +20,10 @@ PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 # Every item of the paper, in the order in which they need one another's runs.
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
-# What is made of all of it, where there is such a target.
-PAPER += $(foreach x,verdicts report,$(if $(shell grep -E '^$(x):' $(firstword $(MAKEFILE_LIST))),$(x)))
+# What is made of all of it.
+PAPER += verdicts report
 
-.PHONY: help setup demo paper test test-slow lint pretrained theory bench advise report notebooks clean \
+.PHONY: help setup demo paper test test-slow lint pretrained theory verdicts bench advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -123,6 +123,9 @@ advise: setup ## what selection would save in time, before a run: ARGS='experime
 
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory
+
+verdicts: setup ## every claim of the paper decided by rule from the runs in RUNS_ROOT
+	$(RUN).report verdicts
 
 fig1 fig2 fig8: setup ## figures that need no training: weights against losses, one epoch traced
 	$(RUN).report figures $@

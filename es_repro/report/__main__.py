@@ -32,6 +32,7 @@ from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.status import add_status
 from es_repro.report.terminal import show
+from es_repro.report.verdicts.command import add_verdicts
 from es_repro.report.wandb_runs import read_wandb
 
 __all__ = ["main"]
@@ -50,6 +51,7 @@ examples:
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
   python -m es_repro.report replay RUN RUN                from runs with trace.losses=true
   python -m es_repro.report status table2                 done, running, stale, failed, missing
+  python -m es_repro.report verdicts                      every claim of the paper, decided by rule
   python -m es_repro.report rebuild                       results/ again, from the packs in it
   python -m es_repro.report html                          results/report.html: all of it, one page
   python -m es_repro.report html --runs runs              runs/report.html: the same of your runs
@@ -280,6 +282,7 @@ _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_figures,
     _add_pack,
     add_status,
+    add_verdicts,
     add_replay,
     add_rebuild,
     add_html,
