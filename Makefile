@@ -23,7 +23,7 @@ PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 t
 # What is made of all of it, where there is such a target.
 PAPER += $(foreach x,verdicts report,$(if $(shell grep -E '^$(x):' $(firstword $(MAKEFILE_LIST))),$(x)))
 
-.PHONY: help setup demo paper test test-slow lint pretrained theory bench advise clean \
+.PHONY: help setup demo paper test test-slow lint pretrained theory bench advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -138,6 +138,16 @@ fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the pap
 
 fig7: setup ## Figure 7: the betas close to the defaults
 	$(call points,fig7,fig7)
+
+report: setup ## results/ again from its packs, README's head, results/report.html; RUNS_ROOT/report.html of your runs
+	$(RUN).report rebuild
+	$(RUN).report readme
+	$(RUN).report html
+	if [ -e $(RUNS_ROOT)/members.jsonl ]; then $(RUN).report html --runs $(RUNS_ROOT); fi
+
+notebooks: setup ## run the notebooks and keep what they print
+	$(BIN)/jupyter execute --inplace --NbClientApp.timeout=120 --NotebookClient.record_timing=False \
+		--NotebookClient.coalesce_streams=True notebooks/*.ipynb
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

@@ -15,9 +15,9 @@ from es_repro.bench.own_loop import OwnLoop
 from es_repro.bench.ratios import Estimate, estimate
 from es_repro.bench.rigs import described, small_images
 from es_repro.build import build_engine
-from es_repro.bystander import Bystander
 from es_repro.data import ImageData
 from es_repro.engine import Engine
+from es_repro.parallel.bystander import Bystander
 from es_repro.selection import create, require, selector_class
 
 __all__ = ["CASES", "Compared", "Comparison", "Trial", "compare"]
