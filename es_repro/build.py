@@ -1,6 +1,7 @@
 """From a composed config to the objects of a run; below this, nobody sees a config."""
 
 import inspect
+import json
 import logging
 import math
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from es_repro.bystander import Bystander
 from es_repro.data import Data
@@ -23,7 +24,7 @@ from es_repro.selection import PlannedBatchSampler, Selector, selector_class
 from es_repro.settings import Settings
 from es_repro.sharding import fit_to_shards, shard
 
-__all__ = ["build_engine", "build_selector", "load_data", "run_epochs", "run_steps"]
+__all__ = ["build_engine", "build_selector", "load_again", "load_data", "run_epochs", "run_steps"]
 
 ENGINE_KEYS = (
     "meta_batch_size", "micro_batch_size", "score_micro_batch", "score_mode", "bn_update",
@@ -36,6 +37,10 @@ RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
+# By config, the data set that this process read last.
+_loaded: dict[str, Data] = {}
+
+
 def load_data(config: DictConfig) -> Data:
     """The data set of the run.
 
@@ -45,6 +50,15 @@ def load_data(config: DictConfig) -> Data:
     """
     data: Data = instantiate(config.dataset)()
     return data
+
+
+def load_again(config: DictConfig) -> Data:
+    """The same; that of the process's last run where it was the same, as in most of a sweep."""
+    key = json.dumps(OmegaConf.to_container(config.dataset, resolve=True), sort_keys=True)
+    if key not in _loaded:
+        _loaded.clear()  # one at a time: they are large
+        _loaded[key] = load_data(config)
+    return _loaded[key]
 
 
 def run_epochs(config: DictConfig) -> int:

@@ -17,6 +17,7 @@ from es_repro.selection.checks import one_of
 __all__ = [
     "config_folder",
     "departures",
+    "identify",
     "plain",
     "readable",
     "register_resolvers",
@@ -93,6 +94,36 @@ def run_hash(config: dict[str, Any], **determinants: str | int) -> str:
     covered |= {"dataset": dataset, "model": model, "determinants": determinants}
     text = json.dumps(covered, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def identify(
+    settled: dict[str, Any],
+    *,
+    epochs: int,
+    compiled: bool,
+    precision: str,
+    data: str,
+    semantics: int,
+    world_size: int = 1,
+) -> tuple[dict[str, Any], str]:
+    """The config that a run records, and the hash that names it.
+
+    Args:
+        settled: the plain config.
+        epochs: E, as the run takes them.
+        compiled: what `compile` resolved to.
+        precision: likewise.
+        data: the data's fingerprint.
+        semantics: the method's version.
+        world_size: batches are selected within each rank, and batch norm sees a rank's rows;
+            nothing is said of one process alone.
+    """
+    resolved = settled | {"epochs": epochs, "compile": compiled}
+    resolved |= {"world_size": world_size} if world_size > 1 else {}
+    former = settled["run"]["continue_from"]
+    resolved |= {"continues": former} if former else {}
+    run = run_hash(resolved, precision=precision, data=data, semantics=semantics)
+    return resolved, run
 
 
 def weights_fingerprint(place: str | None) -> str | None:

@@ -83,8 +83,9 @@ class Engine:
         allowed = f"one that needs no {' and no '.join(sorted(missing))}: this task has none"
         require(not missing, "method", selector.method_name(), allowed)
         self.skips = selector.nonfinite == "skip"
-        can_skip = all(group.get("fused") for group in optimizer.param_groups)
-        require(not self.skips or can_skip, "nonfinite", "skip", "raise, or optimizer.fused=true")
+        fused = all(group.get("fused") for group in optimizer.param_groups)
+        way = ", or optimizer.fused=true" if twin is None else ": shards (fsdp) cannot skip a step"
+        require(not self.skips or fused, "nonfinite", "skip", f"raise{way}")
         self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
         self.ranks = Ranks(fabric)
         self.exchange = Exchange(self.ranks, selector, settings.table_sync)
@@ -107,9 +108,8 @@ class Engine:
         self.epoch = self.position = 0
         self.better = max if task.larger_is_better else min
         self.best = float("-inf" if task.larger_is_better else "inf")
-        self.latest: dict[str, float] = {}
         self.alignment, self.stop = Alignment(loader), False
-        self.saved_at = time.monotonic()
+        self.saved_at, self.latest = time.monotonic(), dict[str, float]()
 
     # ---------------------------------------------------------------- the path of a batch
 
@@ -345,16 +345,16 @@ class Engine:
             self.save()
 
     def evaluate(self) -> dict[str, float]:
-        """The task's metrics over the evaluation split, in eval mode."""
+        """The task's metrics over the evaluation split, in eval mode; the ranks share it."""
         metrics = self.task.metrics().to(self.fabric.device)
         self.ranks.share_buffers(self.net)
         self.model.eval()
-        batches = self.loader.evaluation(self.loader.sampler.rank_batch_size)
+        size = self.loader.sampler.rank_batch_size
+        mine = dict(self.ranks.share(range(-(-self.loader.num_evaluated // size))))
+        batches = self.loader.evaluation(size, mine)
         with self.clock.phase("evaluation"), self.fabric.autocast():
-            for (inputs, targets), counts in self.ranks.share(batches):
-                into = metrics if counts else metrics.clone()
-                self.task.evaluate(self.net, inputs, targets, into)
-            # Computing puts the ranks' counts together.
+            for (inputs, targets), own in zip(batches, mine.values(), strict=True):
+                self.task.evaluate(self.net, inputs, targets, metrics if own else metrics.clone())
             found = {name: float(value) for name, value in metrics.compute().items()}
         self.model.train()
         return found

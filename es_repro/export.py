@@ -66,6 +66,10 @@ class Exports:
         self._record.export(f"step-{step}", fill)
         self._written.add(step)
 
+    def after(self, step: int) -> list[int]:
+        """The steps asked for that lie after `step`."""
+        return sorted(x for x in self.steps if x > step)
+
     def _gathered(self) -> dict[str, Any]:
         """The weights, where they are sharded: all ranks take part, and one writes."""
         state = self._model.state_dict()

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import importlib
+import io
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from unittest import mock
 
 from generators import ROOT, write
 
-__all__ = ["commands", "help_texts", "parser_of", "write_page"]
+__all__ = ["commands", "help_of", "write_page"]
 
 WIDTH = "92"  # columns of the help texts
 
@@ -26,43 +27,45 @@ class _CaughtError(Exception):
 
 
 def commands(package: Path) -> list[str]:
-    """The modules that `python -m` runs with a parser of argparse, `es_repro.train` aside."""
-    found = []
-    for path in sorted(package.rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if "import argparse" in text and '__name__ == "__main__"' in text:
-            name = path.relative_to(package.parent).with_suffix("").as_posix().replace("/", ".")
-            found.append(name.removesuffix(".__main__"))
-    return found
+    """The packages that `python -m` runs; `es_repro.train`, a module, is described apart."""
+    found = (path.parent.relative_to(package.parent) for path in package.rglob("__main__.py"))
+    return sorted(path.as_posix().replace("/", ".") for path in found)
 
 
-def parser_of(module: str) -> argparse.ArgumentParser:
-    """The parser that a command's `main` makes, caught where it would read the arguments."""
+def help_of(module: str) -> list[tuple[str, str]]:
+    """(command line, help) of a command and of those below it.
 
-    def caught(self: argparse.ArgumentParser, *_: object, **__: object) -> None:
-        raise _CaughtError(self)
-
-    is_package = importlib.util.find_spec(module).submodule_search_locations is not None
-    main = importlib.import_module(f"{module}.__main__" if is_package else module).main
+    Its `main` is called with --help. Where that would hand the words to a parser of argparse, the
+    parser is caught and asked; a command that prints its help itself is listened to.
+    """
+    printed = io.StringIO()
     with (
-        mock.patch.object(argparse.ArgumentParser, "parse_args", caught),
-        mock.patch.object(sys, "argv", [module]),
+        mock.patch.object(argparse.ArgumentParser, "parse_args", _caught),
+        mock.patch.object(sys, "argv", [module, "--help"]),
+        mock.patch.dict("os.environ", {"COLUMNS": WIDTH, "NO_COLOR": "1"}),
+        contextlib.redirect_stdout(printed),
     ):
         try:
-            main()
+            importlib.import_module(f"{module}.__main__").main()
         except _CaughtError as found:
-            return found.parser
-    raise RuntimeError(f"{module}: its main must read its arguments by argparse")
+            return list(_texts(found.parser))
+        except SystemExit:
+            pass
+    if not printed.getvalue():
+        raise RuntimeError(f"python -m {module} --help: must print its help")
+    return [(f"python -m {module}", printed.getvalue())]
 
 
-def help_texts(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
-    """(command line, help) of a parser and of every command below it."""
-    with mock.patch.dict("os.environ", {"COLUMNS": WIDTH, "NO_COLOR": "1"}):
-        yield parser.prog, parser.format_help()
-        for action in parser._actions:
-            if isinstance(action, argparse._SubParsersAction):
-                for inner in dict.fromkeys(action.choices.values()):
-                    yield from help_texts(inner)
+def _caught(parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+    raise _CaughtError(parser)
+
+
+def _texts(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    yield parser.prog, parser.format_help()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in dict.fromkeys(action.choices.values()):
+                yield from _texts(inner)
 
 
 def write_page(path: Path) -> None:
@@ -79,7 +82,7 @@ def write_page(path: Path) -> None:
         f"```text\n{_train_help()}\n```",
     ]
     for module in commands(ROOT / "es_repro"):
-        for depth, (line, text) in enumerate(help_texts(parser_of(module))):
+        for depth, (line, text) in enumerate(help_of(module)):
             parts += [f"{'##' if depth == 0 else '###'} {line}", f"```text\n{text.rstrip()}\n```"]
     write(path, "\n\n".join(parts) + "\n")
 

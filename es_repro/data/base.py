@@ -1,7 +1,7 @@
 """The contract between data and the rest: what a data set builds and what a loader yields."""
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -9,7 +9,9 @@ from torch import Tensor
 from es_repro.rows import Batch, Inputs
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 
-__all__ = ["Data", "Loader"]
+__all__ = ["Data", "Loader", "wanted"]
+
+T = TypeVar("T")
 
 
 class Loader(Protocol):
@@ -20,6 +22,7 @@ class Loader(Protocol):
     """
 
     num_samples: int
+    num_evaluated: int  # rows of the evaluation split
     sampler: PlannedBatchSampler
 
     @property
@@ -33,7 +36,9 @@ class Loader(Protocol):
     def batches(self, start: int = 0) -> Iterator[Batch]: ...
     def rows(self, index: Tensor) -> tuple[Inputs, Tensor]: ...
     def visit(self, ids: Tensor, batch_size: int) -> Iterator[Batch]: ...
-    def evaluation(self, batch_size: int) -> Iterator[tuple[Inputs, Tensor]]: ...
+    def evaluation(
+        self, batch_size: int, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[Inputs, Tensor]]: ...  # of its batches those of these numbers; None: all
 
 
 class Data(Protocol):
@@ -54,3 +59,8 @@ class Data(Protocol):
     def loader(
         self, sampler: PlannedBatchSampler, *, seed: int, device: torch.device
     ) -> Loader: ...
+
+
+def wanted(batches: Sequence[T], numbers: Iterable[int] | None) -> Sequence[T]:
+    """Those of `batches` that have these numbers, in their order; None: all."""
+    return batches if numbers is None else [batches[number] for number in numbers]

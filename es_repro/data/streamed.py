@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from es_repro.data.augmentation import normalise, scale_and_shift
+from es_repro.data.base import wanted
 from es_repro.data.cuts import Rows
 from es_repro.data.decoding import EVALUATION, Decoded, Part, Pictures, Problem, Stored
 from es_repro.data.errors import DataDamaged
@@ -128,7 +129,8 @@ class StreamedLoader:
         train.fill()
         held.fill()
         self._pictures = Pictures(train, held, data.views, as_int("seed", seed))
-        self._held = torch.arange(len(data.evaluation))
+        self.num_evaluated = len(data.evaluation)
+        self._held = torch.arange(self.num_evaluated)
         pinned = self.device.type == "cuda"
         self._workers = Workers(self._pictures, data.num_workers, pinned=pinned)
         self._most_damaged, self._damaged = data.max_damaged, set[str]()
@@ -177,9 +179,17 @@ class StreamedLoader:
         """Batches of given ids [k], in their order, as they look in this epoch."""
         return self._stream(self._planned(), ids.cpu().split(batch_size))
 
-    def evaluation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets of the evaluation split, in its order, not augmented."""
-        for _, inputs, targets in self._stream(EVALUATION, self._held.split(batch_size)):
+    def evaluation(
+        self, batch_size: int, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets of the evaluation split, in its order, not augmented.
+
+        Args:
+            batch_size: images a batch.
+            numbers: of the batches wanted; None: all. The others are not decoded.
+        """
+        pieces = wanted(self._held.split(batch_size), numbers)
+        for _, inputs, targets in self._stream(EVALUATION, pieces):
             yield inputs, targets
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
