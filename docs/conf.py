@@ -35,7 +35,10 @@ nitpicky = True
 # Types of other packages, whose documentation lies on a network, and names private to a module.
 nitpick_ignore_regex = [
     ("py:.*", r"(torch|torchmetrics|collections|typing|pathlib|enum|types)\..*"),
-    ("py:.*", r"(Tensor|LossFunction|Iterator|Callable|Mapping|Sequence|Optimizer|MetricCollection)"),
+    (
+        "py:.*",
+        r"(Tensor|LossFunction|Iterator|Callable|Mapping|Sequence|Optimizer|MetricCollection)",
+    ),
     ("py:class", r".*\.(Negative|NonFinite|Level|AnnealingRounding|Batch|Inputs)"),
 ]
 

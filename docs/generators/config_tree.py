@@ -121,9 +121,9 @@ def _keys(
         above = _last_line(value) + 1
         if name == "defaults":
             yield from _extends(lines, value)
-        elif isinstance(value, yaml.MappingNode) and not value.flow_style and value.value:
+        elif isinstance(value, yaml.MappingNode) and value.value:
             note = _joined(before, _comment(lines[line], key.end_mark.column))
-            if note:
+            if note and not value.flow_style:  # else it ends the line of every key in it
                 yield Key(name, "", note, section)
             for inner in _keys(lines, value.value, f"{name}.", line + 1):
                 yield Key(inner.name, inner.value, inner.note, section)
@@ -155,6 +155,8 @@ def _extends(lines: list[str], entries: yaml.Node) -> Iterator[Key]:
 
 def _written(lines: list[str], value: yaml.Node) -> str:
     start, end = value.start_mark, value.end_mark
+    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
+        return f"[{', '.join(_written(lines, item) for item in value.value)}]"
     if isinstance(value, yaml.ScalarNode) and start.line != end.line:
         return " ".join(value.value.split())
     if start.line == end.line:

@@ -4,10 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from es_repro.selection import selector_class
 from generators import cell, escaped, write
 from generators.config_tree import Key, Option, groups
-
-from es_repro.selection import selector_class
 
 __all__ = ["pages", "write_pages"]
 

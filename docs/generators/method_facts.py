@@ -4,10 +4,9 @@ import inspect
 import pkgutil
 from pathlib import Path
 
-from generators import cell, write
-
 import es_repro.selection
 from es_repro.selection import Selector, create, selector_class
+from generators import cell, write
 
 __all__ = ["classes", "fragment", "methods", "overview", "write_facts"]
 
@@ -32,9 +31,12 @@ def write_facts(folder: Path) -> None:
 
 def overview() -> str:
     """All methods side by side, at their defaults."""
-    head = "| method | selects | scoring pass | bytes a sample | trained in a selecting epoch | FLOPs |"
-    rows = [_row(name) for name in methods()]
-    return "\n".join([head, "|---|---|---|---|---|---|", *rows]) + "\n"
+    columns = (
+        "method", "selects", "scoring pass", "bytes a sample", "trained in a selecting epoch",
+        "FLOPs",
+    )  # fmt: skip
+    head = ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+    return "\n".join(head + [_row(name) for name in methods()]) + "\n"
 
 
 def fragment(name: str) -> str:
@@ -45,9 +47,9 @@ def fragment(name: str) -> str:
     known = f"{_bytes(selector)} bytes a sample ({', '.join(tables)})" if tables else "nothing"
     asks = "; ".join(f"`{signal}`" for signal in sorted(selector.signals))
     lines = [
-        f"Over {_EPOCHS} epochs at its defaults it back-propagates {cost.back_propagated:.3f} of the "
-        f"baseline's samples, sends {cost.forward_only:.3f} of them through a forward pass alone, and "
-        f"costs {cost.factor:.3f} of its FLOPs. It keeps {known}."
+        f"Over {_EPOCHS} epochs at its defaults it back-propagates {cost.back_propagated:.3f} of "
+        f"the baseline's samples, sends {cost.forward_only:.3f} of them through a forward pass "
+        f"alone, and costs {cost.factor:.3f} of its FLOPs. It keeps {known}."
         + (f" Beside losses it asks for the signals {asks}." if asks else ""),
         "",
     ]

@@ -1,11 +1,8 @@
 """The documentation's pictures, drawn by the library's own selectors when the pages are built."""
 
-import math
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from generators.traces import EPOCHS, META_BATCH, SAMPLES, Trace, trace
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -14,10 +11,12 @@ from matplotlib.patches import Patch
 
 from es_repro.report.style import INK, MUTED, Look, look, styled
 from es_repro.selection import selector_class
+from generators.traces import EPOCHS, SAMPLES, Trace, trace
 
 __all__ = ["METHODS", "cost_picture", "method_picture", "write_pictures"]
 
-# What is drawn: names for `create`, and settings that fit twenty epochs. The baseline has no picture.
+# Of each picture: a name for `create`, and settings that fit twenty epochs. Of the baseline there
+# is nothing to draw.
 METHODS: dict[str, tuple[str, dict[str, object]]] = {
     "loss": ("loss", {}),
     "order": ("order", {}),
@@ -113,9 +112,7 @@ def _memory(axis: Axes, run: Trace, own: Look) -> None:
         colour = own.colour if style == "-" else MUTED
         values = line[name].where(np.isfinite(line[name]))
         axis.plot(line["epoch"], values, color=colour, linestyle=style)
-        handles.append(
-            Line2D([], [], color=colour, linestyle=style, label=name.replace("_", " "))
-        )
+        handles.append(Line2D([], [], color=colour, linestyle=style, label=name.replace("_", " ")))
     axis.legend(handles=handles, loc="best")
     axis.set_ylim(bottom=0)
     axis.set_title("What it remembers of one sample")
@@ -124,7 +121,7 @@ def _memory(axis: Axes, run: Trace, own: Look) -> None:
 
 
 def cost_picture() -> Figure:
-    """FLOPs of a run over the baseline's by b/B and r, from the cost model; and the other levels."""
+    """FLOPs of a run over the baseline's by b/B and r, from the cost model."""
     num_epochs, ratios = 200, np.linspace(0.02, 1, 60)
     eswp, own = selector_class("eswp"), look("eswp")
     with styled():
