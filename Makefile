@@ -23,7 +23,7 @@ PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 t
 # What is made of all of it, where there is such a target.
 PAPER += $(foreach x,verdicts report,$(if $(shell grep -E '^$(x):' $(firstword $(MAKEFILE_LIST))),$(x)))
 
-.PHONY: help setup demo paper test test-slow lint docs pretrained theory bench clean \
+.PHONY: help setup demo paper test test-slow lint docs pretrained theory bench advise report clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -118,6 +118,9 @@ table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, b
 bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
 	$(RUN).bench $(ARGS)
 
+advise: setup ## what selection would save in time, before a run: ARGS='experiment=... model=...'
+	$(RUN).advise $(ARGS)
+
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory
 
@@ -135,6 +138,12 @@ fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the pap
 
 fig7: setup ## Figure 7: the betas close to the defaults
 	$(call points,fig7,fig7)
+
+report: setup ## results/ again from its packs, README's head, results/report.html; RUNS_ROOT/report.html of your runs
+	$(RUN).report rebuild
+	$(RUN).report readme
+	$(RUN).report html
+	if [ -e $(RUNS_ROOT)/members.jsonl ]; then $(RUN).report html --runs $(RUNS_ROOT); fi
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"

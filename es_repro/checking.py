@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from es_repro.config import config_folder
 from es_repro.selection import require
-from es_repro.selection.checks import as_int, as_real
+from es_repro.selection.checks import as_int, as_real, require_bool
 from es_repro.selection.sampling import count
 
 __all__ = ["check", "check_steps"]
@@ -34,6 +34,10 @@ def check(config: DictConfig) -> None:
     require(config.resume in ("auto", "never"), "resume", config.resume, "auto or never")
     skips = config.missing_data in ("error", "skip")
     require(skips, "missing_data", config.missing_data, "error or skip")
+    for kind in ("selection", "losses"):
+        require_bool(f"trace.{kind}", config.trace[kind])
+        whole = not (config.trace[kind] and config.run.continue_from)
+        require(whole, f"trace.{kind}", True, "false with run.continue_from: it has no beginning")
     if config.run.threads is not None:
         as_int("run.threads", config.run.threads, minimum=1)
     usable = root.is_dir() or not root.exists()

@@ -7,10 +7,10 @@ from typing import Any, cast
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from es_repro.bystander import Bystander
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.sharding import whole
 from es_repro.record import Record
 from es_repro.selection.checks import as_int, require
-from es_repro.sharding import whole
 
 __all__ = ["NO_EXPORTS", "Exports"]
 

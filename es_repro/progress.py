@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from es_repro.files import append_line
-from es_repro.launch import is_main
 from es_repro.lease import is_held
+from es_repro.parallel.world import is_main
 from es_repro.signals import SweepSignals
 
 __all__ = ["JOBS", "RunBar", "SweepProgress", "job_line", "read_jobs", "sweep_state"]

@@ -3,6 +3,7 @@
 python -m es_repro.train --help
 """
 
+import json
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from es_repro.artifacts import leave_artifacts
 from es_repro.build import (
@@ -27,7 +29,6 @@ from es_repro.build import (
     run_epochs,
     run_steps,
 )
-from es_repro.bystander import Bystander
 from es_repro.checking import check, check_steps
 from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
@@ -40,21 +41,23 @@ from es_repro.config import (
     register_resolvers,
     weights_note,
 )
-from es_repro.data import DataNotFound
+from es_repro.data import Data, DataNotFound
 from es_repro.engine import Engine, Stopped
-from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
 from es_repro.forecast import DRY_RUN, forecast
-from es_repro.launch import is_alone, is_main
 from es_repro.lease import Lease
 from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.lost_ranks import noticing, speaks
+from es_repro.parallel.ranks import Ranks, connect
+from es_repro.parallel.world import is_alone, is_main
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
-from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
-from es_repro.selection import require
+from es_repro.selection import Replay, Selector, require
 from es_repro.signals import StopSignals
 from es_repro.state import read_for_all
 from es_repro.survival import outlive
+from es_repro.trace_files import missing_epochs
 
 __all__ = ["main", "train"]
 
@@ -98,7 +101,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     check_steps(config, epochs, data.num_samples)
     selector = build_selector(config, data.num_samples, epochs, device)
     resolved, run = identify(
-        settled,
+        settled | replayed(config, selector, data),
         epochs=epochs,
         compiled=compiled,
         precision=precision,
@@ -115,6 +118,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         if config.resume == "never" and folder.exists():
             put_aside(folder)
     if summary := ranks.from_main(lambda: read_summary(folder)):
+        require_traces(config, folder)
         return summary | {"run": run, "kept": True}
 
     label = f"{config.row} seed {config.seed}"
@@ -126,6 +130,8 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     with StopSignals() as signals, written as record, bar, noticing():
         record.lease.report(share=0.0, state="starting", label=label)
         strangers = Strangers()
+        if data.corrupted is not None:
+            record.keep("corrupted.json", wrong_labels(config, data.corrupted))
         engine = build_engine(
             config,
             data=data,
@@ -174,6 +180,39 @@ def circumstances(
         or (on_cpu and foreign_cores > CONTENDED_CORES),
         "resumed": record.attempt,
     }
+
+
+def require_traces(config: DictConfig, folder: Path) -> None:
+    """See that a finished run has kept what is asked for.
+
+    Raises:
+        ValueError: it has not, and only training it again would make it.
+    """
+    for kind in (kind for kind in ("selection", "losses") if config.trace[kind]):
+        allowed = f"false: {folder} has finished without it (resume=never trains it again)"
+        require(not missing_epochs(folder, kind), f"trace.{kind}", True, allowed)
+
+
+def replayed(config: DictConfig, selector: Selector, data: Data) -> dict[str, dict[str, str]]:
+    """What stands as the `method` of a run that follows another's trace; nothing for any other."""
+    if config.replay is None:
+        return {}
+    trace = cast(Replay, selector).trace
+    if trace.data != data.fingerprint:
+        log.warning(
+            "replay: the trace was recorded on data of another fingerprint (another subset, cut, "
+            "layout or tokenizer); its ids must mean the same samples here"
+        )
+    name = selector.method_name()
+    return {"method": {"name": name, "of": trace.method, "trace": trace.fingerprint}}
+
+
+def wrong_labels(config: DictConfig, corrupted: Tensor) -> bytes:
+    """Which labels noise has flipped, as JSON of one line; corrupted [n] bool."""
+    ids = corrupted.nonzero().squeeze(1).tolist()
+    known = {key: config.dataset[key] for key in ("label_noise", "noise_seed")}
+    counts = {"num_samples": len(corrupted), "num_corrupted": len(ids)}
+    return (json.dumps(known | counts | {"ids": ids}) + "\n").encode()
 
 
 def go_on(engine: Engine, state: dict[str, Any], folder: Path) -> None:

@@ -14,6 +14,7 @@ from es_repro.advise.loop import Loop, Stateful, loop_of, probe, put_back
 from es_repro.advise.measuring import Measured, measure
 from es_repro.advise.predicting import break_even, predict, step_ratio
 from es_repro.advise.rows import take_rows
+from es_repro.selection import require
 from es_repro.selection.checks import as_int, as_reals
 
 __all__ = ["METHODS", "RATIOS", "advise", "advise_loop"]
@@ -116,6 +117,7 @@ def advise_loop(
     rounds = as_int("rounds", rounds, minimum=5)
     warmup = as_int("warmup", warmup, minimum=1)
     ratios = as_reals("ratios", ratios, "(0, 1)")
+    require(len(ratios) > 0, "ratios", list(ratios), "at least one b/B")
     batches = Batches(loader, rounds, clock)
     rows, device = probe(loop, batches.fetch())
     n = _num_samples(loader, rows) if num_samples is None else num_samples

@@ -22,7 +22,9 @@ from es_repro.machine import resolve_device, resolve_precision
 from es_repro.rows import Batch, take_rows
 from es_repro.selection import count
 
-__all__ = ["FullBatches", "advise_config", "loop_of_engine", "settled", "tried_methods"]
+__all__ = [
+    "FullBatches", "advise_config", "advise_methods", "loop_of_engine", "settled", "tried_methods",
+]  # fmt: skip
 
 BASELINE = "baseline"
 
@@ -73,7 +75,6 @@ def tried_methods(overrides: Sequence[str], ratios: Sequence[float]) -> Methods:
 def advise_config(
     overrides: Sequence[str],
     *,
-    data: Data | None = None,
     ratios: Sequence[float] = RATIOS,
     rounds: int = 30,
     show: Callable[[float, str], None] = lambda *_: None,
@@ -82,15 +83,39 @@ def advise_config(
 
     Args:
         overrides: that command's; a `method=` among them is then the only one that is tried.
-        data: instead of what the config names.
         ratios: b/B tried beside the recipe's own.
         rounds: that are timed.
         show: called with the share done and what is being timed.
     """
-    methods = tried_methods(overrides, ratios)
     plain = [word for word in overrides if not word.startswith(("method=", "method."))]
     config, device = settled([*plain, f"method={BASELINE}"])
-    data = data or load_data(config)
+    methods = tried_methods(overrides, ratios)
+    return advise_methods(
+        config, device, load_data(config), methods, ratios=ratios, rounds=rounds, show=show
+    )
+
+
+def advise_methods(
+    config: DictConfig,
+    device: torch.device,
+    data: Data,
+    methods: Methods,
+    *,
+    ratios: Sequence[float] = RATIOS,
+    rounds: int = 30,
+    show: Callable[[float, str], None] = lambda *_: None,
+) -> Advice:
+    """The same for a config at hand.
+
+    Args:
+        config: of the run without selection, as `settled` answers it.
+        device: where it runs.
+        data: what it trains on.
+        methods: names and hyper-parameters, each tried as it is.
+        ratios: b/B tried beside theirs.
+        rounds: that are timed.
+        show: called with the share done and what is being timed.
+    """
     engine = bare_engine(config, data, device)
     engine.warm_up()  # plans the epoch
     rows = engine.loader.sampler.rank_batch_size

@@ -17,8 +17,9 @@ T = TypeVar("T")
 class Loader(Protocol):
     """Batches of the planned samples; `index` are sample ids [m], int64, on the device.
 
-    One of sequences may have `lengths` [n], on the device: tokens that carry a sample's loss. How
-    selection goes with them is then recorded.
+    One of sequences may have `lengths` [n], on the device: tokens that carry a sample's loss. One
+    with label noise has `corrupted` [n] bool, on the device, else None. How selection goes with
+    either is then recorded.
     """
 
     num_samples: int
@@ -56,6 +57,10 @@ class Data(Protocol):
     def fingerprint(self) -> str: ...  # hash of the decoded content, equal for every layout
     @property
     def facts(self) -> Mapping[str, int]: ...  # what models and tasks may ask for, by name
+    @property
+    def corrupted(
+        self,
+    ) -> Tensor | None: ...  # [n] bool, CPU: labels that noise has flipped, if any
     def loader(
         self, sampler: PlannedBatchSampler, *, seed: int, device: torch.device
     ) -> Loader: ...

@@ -15,6 +15,7 @@ from es_repro.data.augmentation import (
     scale_and_shift,
 )
 from es_repro.data.base import wanted
+from es_repro.data.transfer import on_device
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 from es_repro.selection.checks import as_int
 
@@ -43,6 +44,7 @@ class ResidentLoader:
     Attributes:
         num_samples, num_classes: n and C.
         labels: [n] int64 on the device.
+        corrupted: [n] bool on the device, flipped labels; None: there is no noise.
         split: what `evaluation` answers, test or validation.
         plan: of the epoch set last.
     """
@@ -61,6 +63,7 @@ class ResidentLoader:
         self.sampler, self.split, self.num_classes = sampler, data.split, data.num_classes
         self.num_samples = len(data.train)
         self.labels = data.train.targets.to(self.device)
+        self.corrupted = on_device(data.corrupted, self.device)
         self.dtype = dtype
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.pad = data.pad if data.augment else 0

@@ -14,7 +14,7 @@ from es_repro.data.cuts import Rows
 from es_repro.data.decoding import EVALUATION, Decoded, Part, Pictures, Problem, Stored
 from es_repro.data.errors import DataDamaged
 from es_repro.data.images import SplitName
-from es_repro.data.transfer import to_device
+from es_repro.data.transfer import on_device, to_device
 from es_repro.data.transforms import Views
 from es_repro.data.workers import Workers
 from es_repro.rows import Batch
@@ -68,6 +68,11 @@ class StreamedData:
         return len(self.train)
 
     @property
+    def corrupted(self) -> Tensor | None:
+        """[n] bool: the samples whose label noise has flipped; None: there is no noise."""
+        return self.train.corrupted
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the listings (names or row groups, sizes, labels): pixels would take hours."""
         digest = hashlib.sha256()
@@ -108,6 +113,7 @@ class StreamedLoader:
     Attributes:
         num_samples, num_classes: n and C.
         labels: [n] int64 on the device.
+        corrupted: [n] bool on the device, flipped labels; None: there is no noise.
         split: what `evaluation` answers, test or validation.
         damaged: distinct images left out so far, by this process since it started.
     """
@@ -121,6 +127,7 @@ class StreamedLoader:
         self.sampler, self.split, self.num_classes = sampler, data.split, data.num_classes
         self.num_samples, self.device = data.num_samples, torch.device(device)
         self.labels = data.train.targets.to(self.device)
+        self.corrupted = on_device(data.corrupted, self.device)
         resize = data.views.resize if data.cached else None
         train, held = (
             Part(data.stored[chosen.split], chosen, resize)

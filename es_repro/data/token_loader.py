@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from es_repro.data.base import wanted
+from es_repro.data.transfer import on_device
 from es_repro.rows import Batch, Inputs, Tokens
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 from es_repro.selection.checks import as_int
@@ -33,6 +34,7 @@ class TokenLoader:
     Attributes:
         num_samples: n.
         labels: [n] int64 class ids on the device, None where targets are no classes.
+        corrupted: [n] bool on the device, flipped labels; None: there is no noise.
         split: what `evaluation` answers, test or validation.
     """
 
@@ -47,6 +49,7 @@ class TokenLoader:
         self._held = _Resident(data.evaluation, self.device)
         self.num_evaluated = len(data.evaluation)
         self.labels = self._train.targets if data.has_classes else None
+        self.corrupted = on_device(data.corrupted, self.device)
 
     @property
     def plan(self) -> EpochPlan:

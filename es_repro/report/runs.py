@@ -20,9 +20,11 @@ Kind = Literal["string", "Float64", "boolean"]
 # What a run's hash leaves out (`es_repro.config`), its seed, and what only describes: two runs that
 # differ here alone are the same configuration.
 _NOT_OF_THE_RESULT = re.compile(
-    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment|artifacts)"
+    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment|artifacts"
+    r"|trace|replay)"
     r"(\.|$)"
     r"|dataset\.(data_root|cache_root|tokenizer|download|note)$"
+    r"|method\.trace$"  # each seed replays its own
 )
 # Weights that another run left: each row and seed takes its own, and all of them are one choice.
 _LEFT_BY_A_RUN = re.compile(r"^(.*/[0-9a-f]{16}|<path>)/")

@@ -218,6 +218,7 @@ BATCHES = [torch.rand(8) for _ in range(40)]
         (good_step, BATCHES, {"take": lambda batch, _: batch}, "rows of half a batch=8: must be 4"),
         (good_step, BATCHES, {"rounds": 1}, "rounds=1: must be an integer >= 5"),
         (good_step, BATCHES, {"ratios": [0.5, 1.5]}, r"ratios=\[0.5, 1.5\]: must be a sequence"),
+        (good_step, BATCHES, {"ratios": []}, r"ratios=\[\]: must be at least one b/B"),
         (good_step, BATCHES, {"methods": ["ess"]}, "method='ess': must be a method"),
         (good_step, BATCHES, {"num_epochs": 0}, "num_epochs=0: must be an integer >= 1"),
     ],

@@ -24,7 +24,7 @@ def frame(source: Source) -> pd.DataFrame:
     """
     asked = source.runs[source.runs["experiment"] == source.experiment("table9_qwen_sft")]
     kept, _ = resolve(asked)
-    points = checkpoints(kept[kept["row"].isin(["baseline", "eswp"])])
+    points = checkpoints(source.hand_out(kept[kept["row"].isin(["baseline", "eswp"])]))
     points = points[points["minutes"].notna() & points["mean"].notna()]
     source.require(points, "fig4", "evaluated checkpoints of table9_qwen_sft", "make table9")
     ours = (

@@ -18,8 +18,8 @@ from lightning_fabric.plugins.environments import LightningEnvironment, TorchEla
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 
-from es_repro import launch
 from es_repro.machine import Precision
+from es_repro.parallel import world
 from es_repro.selection import EpochPlan, require
 
 __all__ = ["Ranks", "Strategy", "connect"]
@@ -42,7 +42,7 @@ def connect(device: torch.device, precision: Precision, strategy: Strategy = "dd
         ValueError: another strategy, or more ranks on this host than devices.
     """
     require(strategy in ("ddp", "fsdp"), "run.strategy", strategy, "ddp or fsdp")
-    world_size, local_size = launch.world_size(), launch.local_size()
+    world_size, local_size = world.world_size(), world.local_size()
     environment: Any = LightningEnvironment()
     chosen: Any = "auto"
     if world_size > 1:
@@ -94,7 +94,7 @@ class Ranks:
         self.fabric = fabric
         self.rank, self.world_size = fabric.global_rank, fabric.world_size
         self.alone, self.main = self.world_size == 1, self.rank == 0
-        self.local_size = 1 if self.alone else launch.local_size()
+        self.local_size = 1 if self.alone else world.local_size()
         strategy = fabric.strategy
         self.sharded = isinstance(strategy, ModelParallelStrategy)
         self.mesh = strategy.device_mesh if isinstance(strategy, ModelParallelStrategy) else None

@@ -13,7 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from es_repro.ranks import Ranks
+from es_repro.parallel.ranks import Ranks
 from es_repro.selection import Selector, require
 from es_repro.tasks import Output
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import torch.distributed as dist
 
-from es_repro.launch import is_alone
+from es_repro.parallel.world import is_alone
 
 __all__ = ["RankLost", "noticing", "speaks"]
 
