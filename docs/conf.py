@@ -3,6 +3,7 @@
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -39,13 +40,26 @@ nitpick_ignore_regex = [
         "py:.*",
         r"(Tensor|LossFunction|Iterator|Callable|Mapping|Sequence|Optimizer|MetricCollection)",
     ),
-    ("py:class", r".*\.(Negative|NonFinite|Level|AnnealingRounding|Batch|Inputs)"),
+    (
+        "py:class",
+        r".*\.(Negative|NonFinite|Level|AnnealingRounding|Batch|Inputs|Choosing|Factory|Stateful|Method|Clock)",
+    ),
 ]
 
 
 def setup(app: Sphinx) -> None:
     """Have the generated pages written before Sphinx looks for pages."""
     app.connect("builder-inited", _generate)
+    app.connect("autodoc-process-docstring", _keep_colons, priority=900)  # after napoleon
+
+
+def _keep_colons(_: Sphinx, what: str, *rest: Any) -> None:  # noqa: ANN401  # autodoc's own
+    """Put together again what napoleon took for a type: a property's sentence with a colon."""
+    lines: list[str] = rest[-1]
+    taken = [line for line in lines if line.startswith(":type: ")]
+    if what in ("property", "attribute") and taken:
+        lines[:] = [line for line in lines if line not in taken]
+        lines[0] = f"{taken[0].removeprefix(':type: ')}: {lines[0]}"
 
 
 def _generate(_: Sphinx) -> None:

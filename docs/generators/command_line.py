@@ -15,7 +15,7 @@ from generators import ROOT, write
 
 __all__ = ["commands", "help_of", "write_page"]
 
-WIDTH = "92"  # columns of the help texts
+WIDTH = "84"  # columns of the help texts
 
 
 class _CaughtError(Exception):
@@ -75,7 +75,6 @@ def write_page(path: Path) -> None:
         "The commands' own help, asked when this page was built. Each stands in the environment "
         "that `make setup` makes, as `.venv/bin/python -m ...`; `make help` lists the targets that "
         "call them.",
-        "```{contents}\n:local:\n:depth: 2\n```",
         "## make",
         f"```text\n{_make_help()}\n```",
         "## python -m es_repro.train",

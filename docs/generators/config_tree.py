@@ -96,6 +96,8 @@ def _head(lines: list[str]) -> tuple[str, tuple[str, ...]]:
         if not said or said.startswith("@package"):
             continue
         prose, command = _command(said)
+        if command and not prose and words:  # it stands on a line of its own
+            words[-1] = f"{words[-1].removesuffix(':').removesuffix('.')}."
         words += [prose] if prose else []
         commands += [command] if command else []
     text = re.sub(r"\s*:?$", "", " ".join(words))
@@ -105,7 +107,10 @@ def _head(lines: list[str]) -> tuple[str, tuple[str, ...]]:
 def _command(line: str) -> tuple[str, str]:
     """A line of a comment as prose and a command, which ends it."""
     found = re.search(r"(^|(?<=: ))((\w+=\S+ )*(python -m|pip install|make) .*)$", line)
-    return (line[: found.start()].strip(), found.group(2)) if found else (line, "")
+    if found is None:
+        return line, ""
+    prose = line[: found.start()].strip()
+    return (f"{prose.removesuffix(':').removesuffix('.')}." if prose else ""), found.group(2)
 
 
 def _keys(

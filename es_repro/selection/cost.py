@@ -22,7 +22,7 @@ class Cost:
 
     @property
     def factor(self) -> float:
-        """G, the FLOPs relative to the baseline's, a backward being two forwards."""
+        """G: FLOPs relative to the baseline's, a backward being two forwards."""
         return self.forward_only / 3 + self.back_propagated
 
 

@@ -71,7 +71,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
 
     @property
     def indices(self) -> Tensor:
-        """This rank's ids in the order of their visits, [k] int64 on the CPU.
+        """This rank's ids in the order of their visits: [k] int64, CPU.
 
         Raises:
             RuntimeError: `set_epoch` has not been called yet.
@@ -82,7 +82,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
 
     @property
     def rank_batch_size(self) -> int:
-        """B / W, the rows of a whole meta-batch on this rank."""
+        """B / W: rows of a whole meta-batch on this rank."""
         return self.meta_batch_size // self.world_size
 
     @property

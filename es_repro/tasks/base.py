@@ -57,7 +57,7 @@ class Task(Protocol):
     """The signals this task can offer beside the losses."""
 
     headline: str
-    """The metric that tables show, a key of `metrics`."""
+    """The metric that tables show: a key of `metrics`."""
 
     larger_is_better: bool
     """Whether a larger headline is the better one."""

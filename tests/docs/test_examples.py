@@ -11,20 +11,30 @@ DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
 
 
-@pytest.fixture(scope="module")
-def plain_loop():
-    spec = importlib.util.spec_from_file_location("plain_loop", DOCS / "examples" / "plain_loop.py")
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, DOCS / "examples" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+@pytest.mark.parametrize("name", ["three_lines", "plain_loop"])
 @pytest.mark.parametrize("method", ["baseline", "es", "infobatch", "random"])
-def test_the_plain_loop_learns(plain_loop, method):
-    data = plain_loop.made_up(300)
-    model = plain_loop.train(method, data, num_epochs=6)
-    right = (model(data.inputs).argmax(1) == data.targets).float().mean()
+def test_the_loops_learn(name, method):
+    data = example("three_lines").made_up(300)
+    inputs, targets = data.tensors
+    model = example(name).train(method, data, num_epochs=6)
+    right = (model(inputs).argmax(1) == targets).float().mean()
     assert right > 0.9  # four centres, all but apart; 0.25 by chance
+
+
+@pytest.mark.parametrize("method", ["es", "eswp", "infobatch"])
+def test_both_loops_are_the_same(method):
+    data = example("three_lines").made_up(300)
+    short, written_out = (
+        example(name).train(method, data, num_epochs=6) for name in ("three_lines", "plain_loop")
+    )
+    assert torch.equal(short.weight, written_out.weight)
 
 
 def test_the_quickstart_picks_what_it_says():
