@@ -1,5 +1,6 @@
 """Sphinx: `make docs` builds docs/_build/html, readable without a network."""
 
+import re
 import sys
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -54,8 +55,10 @@ def setup(app: Sphinx) -> None:
 
 
 def _keep_colons(_: Sphinx, what: str, *rest: Any) -> None:  # noqa: ANN401  # autodoc's own
-    """Put together again what napoleon took for a type: a property's sentence with a colon."""
+    """Mend what napoleon or docutils misread; a property's sentence with a colon is no type."""
     lines: list[str] = rest[-1]
+    # "E." alone would begin a list.
+    lines[:] = [re.sub(r"^(:param \S+: [A-Z])\.$", r"\1\\.", line) for line in lines]
     taken = [line for line in lines if line.startswith(":type: ")]
     if what in ("property", "attribute") and taken:
         lines[:] = [line for line in lines if line not in taken]
