@@ -21,7 +21,7 @@ PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 verdicts report
 
-.PHONY: help setup demo paper test test-slow lint pretrained theory verdicts bench advise report notebooks clean \
+.PHONY: help setup demo paper test test-slow lint docs pretrained theory verdicts bench advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -162,8 +162,17 @@ lint: setup ## formatting, types, import arrows, spelling
 	$(BIN)/mypy
 	$(BIN)/mypy --strict -p es_repro.selection
 	$(BIN)/lint-imports
-	$(BIN)/codespell es_repro conf tests scripts README.md Makefile
+	$(BIN)/codespell es_repro conf docs tests scripts README.md Makefile
 	$(BIN)/yamllint --strict conf .pre-commit-config.yaml
 
+docs: $(VENV)/.docs ## the documentation, readable offline: docs/_build/html/index.html
+	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs docs/_build/html
+	! grep -rnE '(src|href)="(https?:)?//[^"]*\.(js|css|woff2?|png|svg)|@import|url\(["'"'"']?https?:' \
+	  docs/_build/html --include='*.html' --include='*.css'
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
 clean: ## delete caches; records stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build docs/_build docs/generated

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from es_repro.selection.batches import tensor_rows
+
 __all__ = [
     "Batch", "Inputs", "Tokens", "first_row", "length_order", "micro_batches", "row_shape",
     "rows_on", "same_rows", "split_rows", "take_rows",
@@ -70,16 +72,10 @@ Batch = tuple[Tensor, Inputs, Tensor]  # index [m] int64, inputs of m rows, targ
 
 
 def take_rows(inputs: Inputs, positions: Tensor) -> Inputs:
-    """The rows at `positions` [b] int64; a tensor keeps its memory format.
-
-    `index_select` answers a contiguous tensor whatever it was given.
-    """
+    """The rows at `positions` [b] int64; a tensor keeps its memory format."""
     if isinstance(inputs, Tokens):
         return inputs.take(positions)
-    if inputs.dim() == 4 and inputs.is_contiguous(memory_format=torch.channels_last):
-        rows = inputs.permute(0, 2, 3, 1).index_select(0, positions)
-        return rows.permute(0, 3, 1, 2)
-    return inputs.index_select(0, positions)
+    return tensor_rows(inputs, positions)
 
 
 def split_rows(inputs: Inputs, size: int) -> Sequence[Inputs]:

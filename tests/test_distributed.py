@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from es_repro.build import load_data
 from es_repro.engine import Engine
 from es_repro.models import mlp
-from es_repro.parallel.exchange import pack, unpack
 from es_repro.selection import PlannedBatchSampler, count, create
+from es_repro.selection.exchange import pack, unpack
 from es_repro.selection.sampling import draw
 from es_repro.selection.streams import stream
 from es_repro.tasks import Classification

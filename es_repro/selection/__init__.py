@@ -1,16 +1,18 @@
 """Dynamic data selection for any training loop; needs torch alone.
 
-selector = create("es", len(data), epochs, device=device)
-...                                       # each epoch: selector.plan_epoch(epoch)
-picked = selector.select(index, losses)   # losses [B] of a forward without gradient
-selector.reduce(index[picked], losses_of(picked)).backward()
+selection = Selection(create("es", len(data), epochs), model, losses_of, data, 128)
+for epoch in range(epochs):
+    for batch in selection.epoch(epoch):
+        selection.loss(batch).backward()
 """
 
 from es_repro.selection.base import EpochPlan, Selector
+from es_repro.selection.batches import Indexed, IndexedBatch, IndexedCollate
 from es_repro.selection.checks import require
 from es_repro.selection.cost import Cost
 from es_repro.selection.es import EvolvedSampling
 from es_repro.selection.factory import create, selector_class
+from es_repro.selection.loop import Selection
 from es_repro.selection.losses import PerSampleLoss, per_sample
 from es_repro.selection.replay import Replay, Trace
 from es_repro.selection.sampler import PlannedBatchSampler
@@ -28,10 +30,14 @@ __all__ = [
     "Cost",
     "EpochPlan",
     "EvolvedSampling",
+    "Indexed",
+    "IndexedBatch",
+    "IndexedCollate",
     "PerSampleLoss",
     "PlannedBatchSampler",
     "ProgressScheduler",
     "Replay",
+    "Selection",
     "Selector",
     "Trace",
     "constant",

@@ -338,7 +338,12 @@ class Selector:
             self._watches["negative"].note(index, losses < 0, self.epoch, self._batch)
         self._batch += 1
         losses = losses.masked_fill(bad, torch.nan)
-        self._update(index, losses, signals)
+        try:
+            self._update(index, losses, signals)
+        except IndexError as error:  # on a CPU; a GPU asserts on the device
+            raise ValueError(
+                f"index: must be in 0..{self.num_samples - 1}, the ids of the data set ({error})"
+            ) from error
         return losses
 
     def _fresh_select_stream(self) -> torch.Generator:

@@ -1,0 +1,154 @@
+"""Batches that know their sample ids, whatever data set and ``collate_fn`` they come from."""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, default_collate
+
+from es_repro.selection.checks import require
+
+__all__ = ["Indexed", "IndexedBatch", "IndexedCollate", "take_rows", "tensor_rows"]
+
+Collate = Callable[[list[Any]], Any]
+
+
+@dataclass(frozen=True, eq=False)
+class IndexedBatch:
+    """What a loader of `Indexed` samples delivers.
+
+    Attributes:
+        index: [m] int64 sample ids.
+        data: what ``collate_fn`` made of the m samples: tensors [m, ...] in any nesting of tuples,
+            lists and mappings (`BatchEncoding` included), and lists of m Python objects.
+    """
+
+    index: Tensor
+    data: Any
+
+    def take(self, positions: Tensor) -> "IndexedBatch":
+        """The rows at `positions` [b] int64.
+
+        Raises:
+            ValueError: a tensor of the batch has no m rows.
+        """
+        rows = take_rows(self.data, positions, len(self.index))
+        return IndexedBatch(self.index.index_select(0, positions), rows)
+
+    def split(self, size: int) -> Iterator["IndexedBatch"]:
+        """Consecutive pieces of at most `size` rows, for gradients that are accumulated."""
+        places = torch.arange(len(self.index), device=self.index.device)
+        return (self.take(place) for place in torch.split(places, size))
+
+    def pin_memory(self) -> "IndexedBatch":
+        """For DataLoader, which asks for it by this name."""
+        pinned = _mapped(self.data, lambda rows, _: rows.pin_memory())
+        return IndexedBatch(self.index.pin_memory(), pinned)
+
+    def to(self, device: torch.device) -> "IndexedBatch":
+        """The same batch with its tensors on a device; does not wait where memory is pinned."""
+        moved = _mapped(self.data, lambda rows, _: rows.to(device, non_blocking=True))
+        return IndexedBatch(self.index.to(device, non_blocking=True), moved)
+
+
+class Indexed(Dataset[tuple[int, Any]]):
+    """A map-style data set whose samples carry their ids: sample i is ``(i, dataset[i])``.
+
+    Args:
+        dataset: of 0..n-1.
+
+    Raises:
+        ValueError: it has no length or no items: an iterable data set has no ids.
+    """
+
+    def __init__(self, dataset: Any) -> None:  # noqa: ANN401 - anything with items and a length
+        mapped = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+        require(mapped, "dataset", type(dataset).__name__, "map-style, with len() and items by id")
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[int, Any]:
+        return index, self.dataset[index]
+
+    def __getitems__(self, ids: Sequence[int]) -> list[tuple[int, Any]]:
+        """Several at once, by the data set's own means where it has any."""
+        fetch = getattr(self.dataset, "__getitems__", None)
+        samples = [self.dataset[i] for i in ids] if fetch is None else fetch(ids)
+        return list(zip(ids, samples, strict=True))
+
+
+class IndexedCollate:
+    """A ``collate_fn`` for `Indexed` samples around one for the bare ones; it pickles if that does.
+
+    Args:
+        collate_fn: torch's default where None.
+    """
+
+    def __init__(self, collate_fn: Collate | None = None) -> None:
+        self.collate_fn: Collate = default_collate if collate_fn is None else collate_fn
+
+    def __call__(self, samples: list[tuple[int, Any]]) -> IndexedBatch:
+        ids, rows = zip(*samples, strict=True)
+        return IndexedBatch(torch.tensor(ids, dtype=torch.int64), self.collate_fn(list(rows)))
+
+
+def take_rows(data: Any, positions: Tensor, rows: int) -> Any:  # noqa: ANN401 - any nesting
+    """The rows at `positions` [b] int64 of everything in a batch of `rows` rows.
+
+    Numbers, strings and 0-d tensors belong to the batch as a whole and stay. A list of Python
+    objects is cut too, for which the positions are read back from the device.
+
+    Raises:
+        ValueError: a tensor or a list of objects has another number of rows; names its place.
+    """
+
+    def taken(part: Any, name: str) -> Any:  # noqa: ANN401
+        if isinstance(part, Tensor) and part.ndim == 0:
+            return part
+        require(len(part) == rows, f"len({name})", len(part), f"{rows}, the rows of the batch")
+        if isinstance(part, Tensor):
+            return tensor_rows(part, positions)
+        return type(part)(part[i] for i in positions.tolist())
+
+    return _mapped(data, taken, lists=True)
+
+
+def tensor_rows(rows: Tensor, positions: Tensor) -> Tensor:
+    """The rows at `positions` [b] int64 of a tensor [m, ...], in its memory format.
+
+    `index_select` answers a contiguous tensor whatever it was given.
+    """
+    if rows.dim() == 4 and rows.is_contiguous(memory_format=torch.channels_last):
+        return rows.permute(0, 2, 3, 1).index_select(0, positions).permute(0, 3, 1, 2)
+    return rows.index_select(0, positions)
+
+
+def _mapped(
+    data: Any,  # noqa: ANN401
+    change: Callable[[Any, str], Any],
+    name: str = "batch",
+    *,
+    lists: bool = False,
+) -> Any:  # noqa: ANN401
+    """The same nesting with every tensor (and list of objects, if asked) changed, by its name."""
+    if isinstance(data, Tensor):
+        return change(data, name)
+    if isinstance(data, Mapping):
+        changed = {k: _mapped(v, change, f"{name}[{k!r}]", lists=lists) for k, v in data.items()}
+        try:
+            twin: Any = copy.copy(data)  # keeps the type, such as BatchEncoding, and its attributes
+            twin.update(changed)
+        except (AttributeError, TypeError):  # a mapping that cannot be written to
+            return changed
+        return twin
+    if not isinstance(data, list | tuple):
+        return data
+    if not any(isinstance(part, Tensor | Mapping | list | tuple) for part in data):
+        return change(data, name) if lists and data else data
+    parts = [_mapped(x, change, f"{name}[{i}]", lists=lists) for i, x in enumerate(data)]
+    return type(data)(*parts) if hasattr(data, "_fields") else type(data)(parts)
