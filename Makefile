@@ -17,7 +17,7 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint pretrained theory bench clean \
+.PHONY: help setup demo test test-slow lint pretrained theory bench judge clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -99,6 +99,9 @@ table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, b
 
 bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
 	$(RUN).bench $(ARGS)
+
+judge: setup ## does a method work? many seeds, fair controls (ARGS='method=es', 'selector=my_module:Mine', 'effort=full')
+	$(RUN).judge $(ARGS)
 
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory

@@ -24,9 +24,11 @@ def show(card: dict[str, Any], console: Console) -> None:
     for workload in card["workloads"]:
         console.print(_table(workload))
         for method in workload["methods"]:
-            console.print(f"- {method['line']}", markup=False, highlight=False)
+            console.print(f"- {method['line']}", markup=False, highlight=False, soft_wrap=True)
         for name, reason in workload["refused"].items():
-            console.print(f"- {name}: not judged: {reason}", markup=False, highlight=False)
+            console.print(
+                f"- {name}: not judged: {reason}", markup=False, highlight=False, soft_wrap=True
+            )
         edges = [arm["name"] for arm in workload["arms"] if not arm["interior"]]
         note = (
             f"{workload['statement']}. Tuning: {workload['tuning_runs']} runs, "
@@ -34,13 +36,13 @@ def show(card: dict[str, Any], console: Console) -> None:
         )
         if edges:
             note += f" Best rate at the end of the grid: {', '.join(edges)}."
-        console.print(note, markup=False, highlight=False, style="dim")
+        console.print(note, markup=False, highlight=False, soft_wrap=True, style="dim")
     for name, reason in card["missing"].items():
-        console.print(f"{name}: not tried: {reason}", markup=False, highlight=False)
+        console.print(f"{name}: not tried: {reason}", markup=False, highlight=False, soft_wrap=True)
     for name, broken in card["contract"].items():
         for promise, message in broken.items():
             line = f"{name}: breaks the contract ({promise}): {message}"
-            console.print(line, markup=False, highlight=False)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(workload: dict[str, Any]) -> Table:
