@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from es_repro.build import load_data
 from es_repro.engine import Engine
-from es_repro.exchange import pack, unpack
 from es_repro.models import mlp
+from es_repro.parallel.exchange import pack, unpack
 from es_repro.selection import PlannedBatchSampler, count, create
 from es_repro.selection.sampling import draw
 from es_repro.selection.streams import stream
@@ -244,6 +244,14 @@ def test_bad_input_is_the_same_line_on_every_rank(quick, tmp_path, override, mes
 
     # Where rank 0 alone can see it, the other one learns that rank 0 has gone.
     assert f"ValueError: {message}" in answers
+
+
+def test_shards_cannot_skip_a_step_and_no_hint_says_they_could(quick, tmp_path):
+    answers = on_two(quick("+method.nonfinite=skip", "run.strategy=fsdp"), tmp_path)
+
+    assert (
+        "ValueError: nonfinite='skip': must be raise: shards (fsdp) cannot skip a step" in answers
+    )
 
 
 def poisoned(config, rank):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from es_repro.judge.arms import FRONTIER, baseline_at
+from es_repro.judge.arms import baseline_at, frontier
 from es_repro.judge.planning import LEVEL
 from es_repro.judge.trial import Trial
 from es_repro.statistics import Decision, Gain, decide, decide_all, equivalent_gain, trial
@@ -62,7 +62,8 @@ def findings(one: Trial) -> dict[str, Finding]:
     """All methods of a trial: decided together, and their gains."""
     decisions, primary = decisions_of(one)
     scores = _scores(one)
-    costs = [one.lanes[baseline_at(x).name].cost(one.workload) for x in FRONTIER]
+    budgets = [arm.name for arm in frontier(one.workload)]
+    costs = [one.lanes[name].cost(one.workload) for name in budgets]
     found = {}
     for method in one.methods:
         lane = one.lanes[method]
@@ -71,7 +72,7 @@ def findings(one: Trial) -> dict[str, Finding]:
             for kind, name in controls_of(one, method).items()
         }
         gain = equivalent_gain(
-            costs, [scores[baseline_at(x).name] for x in FRONTIER],
+            costs, [scores[name] for name in budgets],
             lane.cost(one.workload), scores[method], level=LEVEL,
         )  # fmt: skip
         runs = lane.outcome.scores.mean(1)

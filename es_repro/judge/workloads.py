@@ -166,7 +166,7 @@ def _clean(split: SplitName) -> Problem:
 
 
 def _noisy(split: SplitName) -> Problem:
-    return digits_problem(digits(split=split, validation=VALIDATION, noise=0.2))
+    return digits_problem(digits(split=split, validation=VALIDATION, label_noise=0.2))
 
 
 VALIDATION = 0.2  # of the training split: 287 images tell rates apart, 143 hardly do

@@ -12,6 +12,7 @@ from es_repro.selection.cost import Cost
 from es_repro.selection.es import EvolvedSampling
 from es_repro.selection.factory import create, selector_class
 from es_repro.selection.losses import PerSampleLoss, per_sample
+from es_repro.selection.replay import Replay, Trace
 from es_repro.selection.sampler import PlannedBatchSampler
 from es_repro.selection.sampling import count, draw
 from es_repro.selection.schedule import (
@@ -30,7 +31,9 @@ __all__ = [
     "PerSampleLoss",
     "PlannedBatchSampler",
     "ProgressScheduler",
+    "Replay",
     "Selector",
+    "Trace",
     "constant",
     "count",
     "create",

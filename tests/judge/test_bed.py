@@ -8,9 +8,9 @@ import torch
 from hydra.utils import instantiate
 
 from es_repro.build import build_engine, build_selector, load_data
-from es_repro.bystander import Bystander
 from es_repro.judge.bed import Bed, Member
 from es_repro.judge.workloads import WORKLOADS, digits_problem
+from es_repro.parallel.bystander import Bystander
 from es_repro.selection import Selector, create
 
 METHODS = ["baseline", "es", "eswp", "loss", "order", "infobatch", "ka", "ucb", "orderdp",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from es_repro.judge.arms import frontier
 from es_repro.judge.asked import method_arm
 from es_repro.judge.bed import Bed, Member
 from es_repro.judge.findings import findings
@@ -103,3 +104,8 @@ def test_those_that_fail_are_named_in_a_line_and_the_others_go_on(tmp_path, hist
     assert [line.split(":")[1].split()[0] for line in lines] == ["Twice", "Slow", "Failing"]
     assert all("\n" not in line for line in said)
     assert set(findings(trial)) == {"RandomRows"}
+
+
+def test_budgets_of_equal_length_are_one():
+    assert [arm.epochs(with_epochs(18)) for arm in frontier(with_epochs(18))] == [9, 11, 14, 18]
+    assert [arm.epochs(with_epochs(4)) for arm in frontier(with_epochs(4))] == [2, 3, 4]
