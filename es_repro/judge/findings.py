@@ -15,7 +15,6 @@ __all__ = ["Comparison", "Finding", "controls_of", "decisions_of", "findings"]
 
 FULL = baseline_at(1).name
 PRIMARY = ("baseline", "short")
-TINY = 1e-9  # a margin where the pilot found no spread at all
 
 Pair = tuple[str, str]  # method, kind of control
 
@@ -87,10 +86,10 @@ def decisions_of(one: Trial) -> tuple[dict[Pair, Decision], set[Pair]]:
     """A decision by (method, kind of control), and which of them are primary.
 
     Primary are each method against the baseline and against `short`, its equal in cost: they are
-    corrected together. The controls' margin is the trial's resolution, which was settled before
-    the runs.
+    corrected together. Where there is no `short` for a yardstick, the margin is the resolution that
+    was asked for, whether the seeds reach it or not.
     """
-    scores, margin = _scores(one), max(one.plan.resolution, TINY)
+    scores, margin = _scores(one), one.plan.wanted
     primary: dict[Pair, Comparable] = {}
     exploratory: dict[Pair, Comparable] = {}
     for method in one.methods:

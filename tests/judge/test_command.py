@@ -97,7 +97,7 @@ def test_a_card_in_three_forms_and_the_same_again_without_a_run(command, tmp_pat
         (("method=short_es",), "method=short_es: must be a method of its own"),
         (("method.beta1=0.5",), "argument=method.beta1=0.5: must be behind the method=NAME"),
         (("method=es,es",), "method=es: must be asked for once"),
-        (("metod=es",), "argument=metod: must be method, selector or a setting"),
+        (("methods=es",), "argument=methods: must be method, selector or a setting"),
         (("es",), "argument=es: must be of the form key=value"),
         (("workload=cifar",), "workload=cifar: must be one of toy"),
         (("effort=huge",), "effort=huge: must be one of fast, full"),

@@ -25,7 +25,7 @@ from tests.judge.toy import (
     with_epochs,
 )  # fmt: skip
 
-EFFORT = Effort(tuning_seeds=2, seeds=24, most_seeds=24, resolution=0.2)
+EFFORT = Effort(tuning_seeds=2, seeds=24, most_seeds=24, resolution=5.0)
 
 
 @pytest.fixture(scope="module")
