@@ -20,10 +20,11 @@ PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 # Every item of the paper, in the order in which they need one another's runs.
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
-# What is made of all of it, where there is such a target.
-PAPER += $(foreach x,verdicts report,$(if $(shell grep -E '^$(x):' $(firstword $(MAKEFILE_LIST))),$(x)))
+# What is made of all of it.
+PAPER += verdicts report
 
-.PHONY: help setup demo paper test test-slow lint pretrained theory bench advise report notebooks judge clean \
+.PHONY: help setup demo paper test test-slow lint pretrained theory verdicts bench advise judge report notebooks \
+	clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -127,6 +128,9 @@ advise: setup ## what selection would save in time, before a run: ARGS='experime
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory
 
+verdicts: setup ## every claim of the paper decided by rule from the runs in RUNS_ROOT
+	$(RUN).report verdicts
+
 fig1 fig2 fig8: setup ## figures that need no training: weights against losses, one epoch traced
 	$(RUN).report figures $@
 
@@ -134,7 +138,7 @@ fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4
 	$(RUN).report figures $@ --preset $(PRESET)
 
 fig5: setup ## Figure 5: accuracy against time for b/B and pruning ratios
-	$(call points,fig5,fig5_left fig5_right)
+	$(call points,fig5,fig5_baseline fig5_left fig5_right)
 
 fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the paper's form
 	$(call points,fig6,fig6 $(if $(filter demo,$(PRESET)),,fig6_cola))
