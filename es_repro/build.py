@@ -1,29 +1,33 @@
 """From a composed config to the objects of a run; below this, nobody sees a config."""
 
 import inspect
+import json
 import logging
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from es_repro.bystander import Bystander
 from es_repro.data import Data
 from es_repro.engine import Engine
 from es_repro.export import Exports
 from es_repro.generators import seed_globals
 from es_repro.machine import Precision
-from es_repro.ranks import Ranks, connect
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.ranks import Ranks, connect
+from es_repro.parallel.sharding import fit_to_shards, shard
 from es_repro.record import Record
-from es_repro.selection import PlannedBatchSampler, Selector, selector_class
+from es_repro.selection import PlannedBatchSampler, Replay, Selector, selector_class
 from es_repro.settings import Settings
-from es_repro.sharding import fit_to_shards, shard
+from es_repro.trace_files import read_selection
+from es_repro.traces import LossTrace, SelectionTrace, Traces
 
-__all__ = ["build_engine", "build_selector", "load_data", "run_epochs", "run_steps"]
+__all__ = ["build_engine", "build_selector", "load_again", "load_data", "run_epochs", "run_steps"]
 
 ENGINE_KEYS = (
     "meta_batch_size", "micro_batch_size", "score_micro_batch", "score_mode", "bn_update",
@@ -36,6 +40,10 @@ RUN_KEYS = ("log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 
+# By config, the data set that this process read last.
+_loaded: dict[str, Data] = {}
+
+
 def load_data(config: DictConfig) -> Data:
     """The data set of the run.
 
@@ -45,6 +53,15 @@ def load_data(config: DictConfig) -> Data:
     """
     data: Data = instantiate(config.dataset)()
     return data
+
+
+def load_again(config: DictConfig) -> Data:
+    """The same; that of the process's last run where it was the same, as in most of a sweep."""
+    key = json.dumps(OmegaConf.to_container(config.dataset, resolve=True), sort_keys=True)
+    if key not in _loaded:
+        _loaded.clear()  # one at a time: they are large
+        _loaded[key] = load_data(config)
+    return _loaded[key]
 
 
 def run_epochs(config: DictConfig) -> int:
@@ -87,12 +104,40 @@ def _shortened(count: int, factor: float) -> int:
 def build_selector(
     config: DictConfig, num_samples: int, epochs: int, device: torch.device
 ) -> Selector:
-    """The method, for this many samples and epochs."""
+    """The method, for this many samples and epochs; under `replay`, what that run picked.
+
+    Raises:
+        TraceDamaged: the run to replay has no whole trace.
+        ValueError: it had another number of samples or epochs.
+    """
     make = instantiate(config.method)
+    if config.replay is not None:
+        make = partial(Replay, trace=read_selection(recorded_run(config)))
     selector: Selector = make(
         num_samples=num_samples, num_epochs=epochs, device=str(device), seed=config.seed
     )
     return selector
+
+
+def recorded_run(config: DictConfig) -> Path:
+    """The folder of the run that `replay` names: by its hash under the run root, or by a path."""
+    named = Path(str(config.replay)).expanduser()
+    return named if len(named.parts) > 1 else Path(config.run.root) / named
+
+
+def keep_traces(
+    config: DictConfig,
+    record: Record | Bystander,
+    sampler: PlannedBatchSampler,
+    ranks: Ranks,
+    data: Data,
+) -> Traces:
+    """What `trace` asks to be kept of the run."""
+    selector = sampler.selector
+    return Traces(
+        SelectionTrace(record, sampler, data.fingerprint) if config.trace.selection else None,
+        LossTrace(record, selector.num_samples, ranks) if config.trace.losses else None,
+    )
 
 
 def told(make: partial[Any], facts: Mapping[str, int], group: str) -> dict[str, int]:
@@ -171,5 +216,6 @@ def build_engine(
             **{key: config.run[key] for key in RUN_KEYS},
         ),
         exports=exports,
+        traces=keep_traces(config, record, sampler, ranks, data),
         show=show,
     )

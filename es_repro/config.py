@@ -17,6 +17,7 @@ from es_repro.selection.checks import one_of
 __all__ = [
     "config_folder",
     "departures",
+    "identify",
     "plain",
     "readable",
     "register_resolvers",
@@ -28,15 +29,17 @@ __all__ = [
 # Keys that do not change what a run computes: where it writes, what it is called, how it is shown.
 NOT_HASHED = (
     "recipe", "experiment", "row", "resume", "missing_data", "fail_fast", "run", "tracker",
-    "artifacts",
+    "artifacts", "trace", "replay",
 )  # fmt: skip
 # The same of the data set: where it lies, who decodes it, and when to give up. What a tokenizer
 # does is in the data's fingerprint, wherever it lies.
 NOT_HASHED_OF_DATASET = ("data_root", "num_workers", "max_damaged", "cache_root", "tokenizer")
+# And of the method: whose picks a replay follows is in its trace, which is hashed.
+NOT_HASHED_OF_METHOD = ("of",)
 # What a command may say without leaving an experiment's recipe: which of its runs, how, and where.
 OF_THE_COMMAND = (
     "experiment", "method", "seed", "sweep", "resume", "missing_data", "fail_fast", "run",
-    "tracker", "compile", "compile_mode", "hydra",
+    "tracker", "compile", "compile_mode", "hydra", "trace",
 )  # fmt: skip
 # Weights elsewhere are the same until their fingerprint says otherwise; none (null) are not.
 PLACES = (
@@ -58,12 +61,14 @@ def register_resolvers() -> None:
 
     `${one_minus:x}`, without the noise of binary fractions; `${share:part,whole}`;
     `${linear_scaling:rate,B}`, a rate stated for batches of 256 at B (Goyal et al. 2017);
-    `${left_by:root,experiment,row,seed,name}`, the file of a finished run.
+    `${left_by:root,experiment,row,seed,name}`, the file of a finished run;
+    `${row_of:method,replay}`, the row that a run stands in unless told otherwise.
     """
     ours: dict[str, Callable[..., Any]] = {
         "one_minus": lambda x: round(1 - x, 12),
         "share": lambda part, whole: round(part / whole, 12),
         "linear_scaling": lambda rate, batch_size: round(rate * batch_size / 256, 12),
+        "row_of": lambda method, replay: "replay" if replay else method,
         "left_by": lambda root, *asked: str(file_of_run(Path(root), *asked)),
     }
     for name, resolve in ours.items():
@@ -89,10 +94,42 @@ def run_hash(config: dict[str, Any], **determinants: str | int) -> str:
     """
     covered = {key: value for key, value in config.items() if key not in NOT_HASHED}
     dataset = {k: v for k, v in config["dataset"].items() if k not in NOT_HASHED_OF_DATASET}
+    method = {k: v for k, v in config["method"].items() if k not in NOT_HASHED_OF_METHOD}
     model = config["model"] | {"weights": weights_fingerprint(config["model"].get("weights"))}
-    covered |= {"dataset": dataset, "model": model, "determinants": determinants}
+    covered |= {"dataset": dataset, "method": method, "model": model}
+    covered |= {"determinants": determinants}
     text = json.dumps(covered, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def identify(
+    settled: dict[str, Any],
+    *,
+    epochs: int,
+    compiled: bool,
+    precision: str,
+    data: str,
+    semantics: int,
+    world_size: int = 1,
+) -> tuple[dict[str, Any], str]:
+    """The config that a run records, and the hash that names it.
+
+    Args:
+        settled: the plain config.
+        epochs: E, as the run takes them.
+        compiled: what `compile` resolved to.
+        precision: likewise.
+        data: the data's fingerprint.
+        semantics: the method's version.
+        world_size: batches are selected within each rank, and batch norm sees a rank's rows;
+            nothing is said of one process alone.
+    """
+    resolved = settled | {"epochs": epochs, "compile": compiled}
+    resolved |= {"world_size": world_size} if world_size > 1 else {}
+    former = settled["run"]["continue_from"]
+    resolved |= {"continues": former} if former else {}
+    run = run_hash(resolved, precision=precision, data=data, semantics=semantics)
+    return resolved, run
 
 
 def weights_fingerprint(place: str | None) -> str | None:

@@ -1,14 +1,17 @@
 """What a run has spent, said and picked, counted without waiting for the device."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from es_repro.data import Loader
-from es_repro.ranks import Ranks
+from es_repro.parallel.ranks import Ranks
+from es_repro.selection import EpochPlan
 
 __all__ = ["Cost", "Interval", "Picks", "effective_sample_size", "midranks"]
 
@@ -83,10 +86,13 @@ class Picks:
     """How often each sample was back-propagated, in this epoch and in all.
 
     Args:
-        loader: says which classes samples have, where there are classes, and how long they are,
-            where they have lengths.
+        loader: says which classes samples have, where there are classes, how long they are, where
+            they have lengths, and which have a wrong label, where there is label noise.
         ranks: on whose device the counts live; nothing is read from there before
             `epoch_summary`. Each rank counts its own rows until then.
+
+    Attributes:
+        rows: rows of each training pass of this epoch, on this rank.
     """
 
     def __init__(self, loader: Loader, ranks: Ranks) -> None:
@@ -94,15 +100,23 @@ class Picks:
         self._labels, self._ranks = loader.labels, ranks
         lengths: Tensor | None = getattr(loader, "lengths", None)
         self._length_ranks = None if lengths is None else midranks(lengths)
+        self._corrupted: Tensor | None = getattr(loader, "corrupted", None)
         self._epoch = torch.zeros(loader.num_samples, dtype=torch.int32, device=device)
         self._total = torch.zeros_like(self._epoch)
+        self._planned = torch.zeros_like(self._epoch)  # how often, where there is label noise
         self._one = torch.ones(1, dtype=torch.int32, device=device)
+        self.rows: list[int] = []
 
     def add(self, index: Tensor) -> None:
         """Count the rows [m] of one training pass."""
         self._epoch.index_add_(0, index, self._one.expand(len(index)))
+        self.rows.append(len(index))
 
-    def epoch_summary(self) -> dict[str, float | list[int]]:
+    def trained(self) -> Tensor:
+        """[n] bool: the samples back-propagated in this epoch, on any rank; called by all."""
+        return self._ranks.sum(self._epoch) > 0
+
+    def epoch_summary(self, plan: EpochPlan) -> dict[str, float | list[int]]:
         """Close the epoch: never-picked share and, where there are such, by class and length.
 
         `selection/length_correlation` is Spearman's, between a sample's length and whether it was
@@ -122,18 +136,42 @@ class Picks:
             correlation = float(torch.corrcoef(torch.stack([self._length_ranks, picked]))[0, 1])
             if math.isfinite(correlation):
                 found["selection/length_correlation"] = correlation
+        if self._corrupted is not None:
+            planned = torch.zeros_like(epoch)
+            planned[plan.indices.to(epoch.device)] = 1
+            self._planned += planned
+            found |= self._noise(planned, epoch)
         self._epoch.zero_()
+        self.rows.clear()
         return found
 
-    def state_dict(self) -> dict[str, Tensor]:
-        """Both counts of all ranks, exact also in the middle of an epoch."""
-        return {"epoch": self._ranks.sum(self._epoch), "total": self._total}
+    def summary(self) -> dict[str, float]:
+        """The shares of wrong labels over all epochs so far; nothing without label noise."""
+        return {} if self._corrupted is None else self._noise(self._planned, self._total)
 
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+    def _noise(self, planned: Tensor, trained: Tensor) -> dict[str, float]:
+        """Share of wrong labels among samples planned and trained, by how often they were [n]."""
+        assert self._corrupted is not None
+        wrong = self._corrupted.double()
+        shares = {"noise/share": wrong.mean()}
+        for name, counts in (("planned", planned), ("bp", trained)):
+            shares[f"noise/{name}_share"] = (wrong * counts).sum() / counts.sum().clamp(min=1)
+        return {name: float(share) for name, share in shares.items()}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counts of all ranks, exact also in the middle of an epoch."""
+        return {
+            "epoch": self._ranks.sum(self._epoch), "total": self._total,
+            "planned": self._planned, "rows": self.rows,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from the counts of an interrupted run."""
         # Whatever ranks have counted so far, rank 0 goes on from their sum.
         self._epoch.copy_(state["epoch"] if self._ranks.main else torch.zeros_like(self._epoch))
         self._total.copy_(state["total"])
+        self._planned.copy_(state["planned"])
+        self.rows = list(state["rows"])
 
 
 def midranks(values: Tensor) -> Tensor:

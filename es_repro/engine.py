@@ -14,25 +14,27 @@ from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from es_repro.account import epoch_line, run_summary
 from es_repro.alignment import Alignment
-from es_repro.bystander import Bystander
 from es_repro.clock import Clock
 from es_repro.compiling import Compiler
-from es_repro.counters import Cost, Interval, Picks, effective_sample_size
+from es_repro.counters import Cost, Interval, Picks
 from es_repro.data import Loader
-from es_repro.exchange import Exchange
 from es_repro.export import NO_EXPORTS, Exports
 from es_repro.generators import isolated_generators
 from es_repro.memory import Memory
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.exchange import Exchange
+from es_repro.parallel.ranks import Ranks
 from es_repro.passes import ForwardFlops, Statistics
-from es_repro.ranks import Ranks
 from es_repro.record import Record
 from es_repro.rehearsal import rehearse
 from es_repro.rows import Batch, Inputs, length_order, micro_batches, take_rows
 from es_repro.selection import EpochPlan, ProgressScheduler, Selector, require
 from es_repro.settings import Settings
-from es_repro.state import engine_state, load_engine_state, rows_per_step
+from es_repro.state import engine_state, load_engine_state
 from es_repro.tasks import Output, Task
+from es_repro.traces import NO_TRACES, Traces
 
 __all__ = ["Engine", "Stopped"]
 
@@ -55,6 +57,7 @@ class Engine:
         record: where it is written.
         settings: the rest.
         exports: keeps the model of some steps for others to use.
+        traces: keeps what each epoch picked, and the losses it saw.
         twin: a whole copy of a sharded model, to count FLOPs on.
         show: called with (share done, one-line state) now and then, for a progress bar.
 
@@ -76,6 +79,7 @@ class Engine:
         record: Record | Bystander,
         settings: Settings,
         exports: Exports = NO_EXPORTS,
+        traces: Traces = NO_TRACES,
         twin: nn.Module | None = None,
         show: Callable[[float, str], None] | None = None,
     ) -> None:
@@ -83,12 +87,14 @@ class Engine:
         allowed = f"one that needs no {' and no '.join(sorted(missing))}: this task has none"
         require(not missing, "method", selector.method_name(), allowed)
         self.skips = selector.nonfinite == "skip"
-        can_skip = all(group.get("fused") for group in optimizer.param_groups)
-        require(not self.skips or can_skip, "nonfinite", "skip", "raise, or optimizer.fused=true")
+        fused = all(group.get("fused") for group in optimizer.param_groups)
+        way = ", or optimizer.fused=true" if twin is None else ": shards (fsdp) cannot skip a step"
+        require(not self.skips or fused, "nonfinite", "skip", f"raise{way}")
         self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
         self.ranks = Ranks(fabric)
         self.exchange = Exchange(self.ranks, selector, settings.table_sync)
-        self.record, self.settings, self.show, self.exports = record, settings, show, exports
+        self.record, self.settings, self.show = record, settings, show
+        self.exports, self.traces = exports, traces
         self.net, self.inner_optimizer = model, optimizer
         self.compiler = Compiler(settings.compile, settings.compile_mode)
         self.scorer = self.compiler.wrap(model)
@@ -107,9 +113,8 @@ class Engine:
         self.epoch = self.position = 0
         self.better = max if task.larger_is_better else min
         self.best = float("-inf" if task.larger_is_better else "inf")
-        self.latest: dict[str, float] = {}
         self.alignment, self.stop = Alignment(loader), False
-        self.saved_at = time.monotonic()
+        self.saved_at, self.latest = time.monotonic(), dict[str, float]()
 
     # ---------------------------------------------------------------- the path of a batch
 
@@ -132,29 +137,42 @@ class Engine:
     def train_step(self, batch: Batch, *, selecting: bool, lr_scale: float) -> None:
         """One meta-batch [B], from its scoring pass to the step; nothing here waits for the device.
 
-        Where the selector selects, it sees the losses of the scoring pass and picks b rows; else
-        it observes those of the training pass over all of them.
+        Where the selector selects, it sees the losses of the scoring pass and picks b rows; else,
+        or where it picks without losses, it observes those of the training pass over its rows.
         """
         index, inputs, targets = batch
-        forwarded = len(index)
-        if selecting:
+        scored, seen = 0, None
+        if selecting and self.selector.needs_losses:
             with self.clock.phase("scoring"):
-                seen = self.score(inputs, targets)
+                scored, seen = len(index), self.score(inputs, targets)
+        if selecting:
             with self.clock.phase("selection"):
-                picked = self.selector.select(index, seen.scores, **seen.signals)
-                self.exchange.send(index, seen)
+                picked = self.pick(index, seen)
                 index, targets = index[picked], targets[picked]
                 inputs = take_rows(inputs, picked)
         with self.clock.phase("training"):
             self.scheduler.step(self.progress, lr_scale)
-            objective, trained = self.train_batch(index, inputs, targets, selecting)
-            if not selecting:
+            objective, trained = self.train_batch(index, inputs, targets, scored > 0)
+            if seen is None:
                 seen = trained
                 self.selector.observe(index, seen.scores, **seen.signals)
-                self.exchange.send(index, seen)
+                self.tell(index, seen)
             self.update()
             self.exchange.receive()
-        self.count(index, forwarded, objective, seen, selecting)
+        self.count(index, scored, objective, seen)
+
+    def pick(self, index: Tensor, seen: Output | None) -> Tensor:
+        """The selector's positions [b] in the meta-batch [B]; `seen`: of a scoring pass, if any."""
+        if seen is None:
+            return self.selector.select(index, None)
+        picked = self.selector.select(index, seen.scores, **seen.signals)
+        self.tell(index, seen)
+        return picked
+
+    def tell(self, index: Tensor, seen: Output) -> None:
+        """Let the other ranks and the trace know what was seen of a batch [m]."""
+        self.exchange.send(index, seen)
+        self.traces.see(index, seen.scores)
 
     def score(self, inputs: Inputs, targets: Tensor) -> Output:
         """The scoring pass: losses and signals of a meta-batch [B], nothing else changed."""
@@ -228,6 +246,7 @@ class Engine:
             scores, signals = self.exchange.everyones(plan.refresh, Output.join(seen))
             hidden = plan.refresh.to(scores.device, non_blocking=True)
             self.selector.observe(hidden, scores, **signals)
+            self.traces.see(hidden, scores)
         self.cost.forward_samples += len(mine)
 
     # ---------------------------------------------------------------- around it
@@ -265,22 +284,20 @@ class Engine:
                 self.train_epoch()
             self.memory.end_epoch(selecting=self.selector.selects_batches)
             self.end_epoch()
-        return self.summary()
+        return run_summary(self)
 
     def warm_up(self) -> None:
         """Take each kind of pass once, before any clock runs; only compiled code is kept of it."""
         self.warm_up_seconds = rehearse(self)
 
-    def count(
-        self, index: Tensor, forwarded: int, objective: Tensor, seen: Output, selecting: bool
-    ) -> None:
+    def count(self, index: Tensor, scored: int, objective: Tensor, seen: Output) -> None:
         """Add one step to the counters; device tensors stay on the device."""
         self.interval.add(objective, seen.scores.mean())
         self.picks.add(index)
         self.cost.optimizer_steps += 1
-        self.cost.selecting_steps += int(selecting)
+        self.cost.selecting_steps += int(scored > 0)
         self.cost.bp_samples += len(index)
-        self.cost.forward_samples += forwarded + (len(index) if selecting else 0)
+        self.cost.forward_samples += scored + len(index)
         self.position += 1
 
     def after_step(self) -> None:
@@ -327,34 +344,27 @@ class Engine:
     def end_epoch(self) -> None:
         """Evaluate when it is time, write the epoch's line, save when it is time."""
         self.report_steps()
+        self.traces.end_epoch(self.epoch, self.loader.plan, self.picks)
         self.epoch, self.position = self.epoch + 1, 0
         last = self.finished
         if last or self.epoch % self.settings.eval_every == 0:
             self.latest = self.evaluate()
             self.best = self.better(self.best, self.latest[self.task.headline])
-        share = {
-            "data/planned_share": len(self.loader.plan.indices) / self.loader.num_samples,
-            "data/batch_rows": rows_per_step(self),
-            "data/damaged": getattr(self.loader, "damaged", 0),  # streamed images alone can be
-        }
-        if self.selector.weights is not None:
-            share["selection/effective_sample_size"] = effective_sample_size(self.selector.weights)
-        line = self.metrics() | share | self.picks.epoch_summary() | self.costs()
-        self.record.log("epoch", step=self.step, epoch=self.epoch, **line)
+        self.record.log("epoch", step=self.step, epoch=self.epoch, **epoch_line(self))
         if any(self.ranks.agree_now(last, self.due)):
             self.save()
 
     def evaluate(self) -> dict[str, float]:
-        """The task's metrics over the evaluation split, in eval mode."""
+        """The task's metrics over the evaluation split, in eval mode; the ranks share it."""
         metrics = self.task.metrics().to(self.fabric.device)
         self.ranks.share_buffers(self.net)
         self.model.eval()
-        batches = self.loader.evaluation(self.loader.sampler.rank_batch_size)
+        size = self.loader.sampler.rank_batch_size
+        mine = dict(self.ranks.share(range(-(-self.loader.num_evaluated // size))))
+        batches = self.loader.evaluation(size, mine)
         with self.clock.phase("evaluation"), self.fabric.autocast():
-            for (inputs, targets), counts in self.ranks.share(batches):
-                into = metrics if counts else metrics.clone()
-                self.task.evaluate(self.net, inputs, targets, into)
-            # Computing puts the ranks' counts together.
+            for (inputs, targets), own in zip(batches, mine.values(), strict=True):
+                self.task.evaluate(self.net, inputs, targets, metrics if own else metrics.clone())
             found = {name: float(value) for name, value in metrics.compute().items()}
         self.model.train()
         return found
@@ -362,25 +372,6 @@ class Engine:
     def metrics(self) -> dict[str, float]:
         """The latest evaluation, by the record's names: `test/accuracy`."""
         return {f"{self.loader.split}/{name}": value for name, value in self.latest.items()}
-
-    def costs(self) -> dict[str, Any]:
-        """Counted and timed costs so far, by the record's names."""
-        cost = self.cost.over(self.ranks)
-        counted = {f"cost/{name}": value for name, value in cost.state_dict().items()}
-        phases = {f"time/{name}_seconds": value for name, value in self.clock.seconds.items()}
-        return counted | {"time/train_seconds": self.clock.train_seconds} | phases
-
-    def summary(self) -> dict[str, Any]:
-        """The run's last word: metrics, costs and kinds of steps."""
-        best = {f"{self.loader.split}/{self.task.headline}_best": self.best}
-        cost, selecting = self.cost.over(self.ranks), self.cost.selecting_steps
-        passes = cost.forward_samples + 2 * cost.bp_samples
-        kinds = {
-            "cost/flops_per_sample": cost.flops / max(1, passes),
-            **{"steps/selecting": selecting, "steps/plain": self.step - selecting},
-            "time/warm_up_seconds": self.warm_up_seconds,
-        }
-        return self.metrics() | best | self.costs() | kinds | self.memory.summary()
 
     # ---------------------------------------------------------------- checkpoint and resume
 

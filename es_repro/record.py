@@ -183,13 +183,15 @@ class Record:
         shutil.rmtree(former, ignore_errors=True)
 
     def keep(self, name: str, content: bytes) -> None:
-        """Put a file of the trained model's into the folder; W&B is shown pictures.
+        """Put a file of its own into the run's folder; W&B is shown pictures.
 
         Args:
-            name: of the file, without a folder.
+            name: of the file, in a folder of the run's or without one.
             content: all of it; an earlier file of that name is replaced.
         """
-        write_atomically(self.folder / name, lambda file: file.write(content))
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        write_atomically(path, lambda file: file.write(content))
         if self._mirror is not None and name.endswith(".png"):
             picture = wandb.Image(str(self.folder / name))
             self._mirror.log({Path(name).stem: picture})

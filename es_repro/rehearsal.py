@@ -38,7 +38,8 @@ def rehearse(engine: "Engine") -> float:
         with engine.memory.step(engine.net, selecting=False):
             engine.train_batch(index, inputs, targets, False)
         if len(few) < len(index):
-            engine.score(inputs, targets)
+            if engine.selector.needs_losses:
+                engine.score(inputs, targets)
             with engine.memory.step(engine.net, selecting=True):
                 engine.train_batch(index[few], take_rows(inputs, few), targets[few], True)
     engine.optimizer.zero_grad(set_to_none=True)

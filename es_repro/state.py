@@ -7,8 +7,8 @@ import torch
 from es_repro.checkpoint import Checkpoints, read
 from es_repro.counters import Cost
 from es_repro.generators import global_state, load_global_state
-from es_repro.ranks import Ranks
-from es_repro.sharding import load_model, load_optimizer, whole
+from es_repro.parallel.ranks import Ranks
+from es_repro.parallel.sharding import load_model, load_optimizer, whole
 
 if TYPE_CHECKING:  # it asks for its own state
     from es_repro.engine import Engine
@@ -35,6 +35,7 @@ def engine_state(engine: "Engine") -> dict[str, Any]:
         "optimizer": whole(engine.inner_optimizer.state_dict()),
         "selector": selector,
         "picks": engine.picks.state_dict(),
+        "traces": engine.traces.state_dict(),
         "cost": engine.cost.over(ranks).state_dict(),
         "clock": engine.clock.state_dict(),
         "memory": engine.memory.state_dict(),
@@ -71,6 +72,7 @@ def load_engine_state(engine: "Engine", state: dict[str, Any]) -> None:
     load_model(engine.net, state["model"])
     load_optimizer(engine.inner_optimizer, state["optimizer"])
     engine.picks.load_state_dict(state["picks"])
+    engine.traces.load_state_dict(state["traces"])
     engine.cost = Cost(**state["cost"])
     if not ranks.main:  # rank 0 carries what all have counted
         steps = {"optimizer_steps", "selecting_steps"}

@@ -18,7 +18,7 @@ def load_tokenizer(place: str, root: Path) -> Tokenizer:
 
     Args:
         place: a SentencePiece model file of ALBERT's kind, a folder with `tokenizer.json` or
-            `spiece.model`, a package's name, or a repository on the hub; files and folders may be
+            `spiece.model`, `package:NAME`, or a repository on the hub; files and folders may be
             given relative to `root`.
         root: the data root.
 

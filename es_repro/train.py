@@ -3,6 +3,7 @@
 python -m es_repro.train --help
 """
 
+import json
 import logging
 import os
 import signal
@@ -17,42 +18,51 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from es_repro.artifacts import leave_artifacts
-from es_repro.build import build_engine, build_selector, load_data, run_epochs, run_steps
-from es_repro.bystander import Bystander
+from es_repro.build import (
+    build_engine,
+    build_selector,
+    load_again,
+    load_data,
+    run_epochs,
+    run_steps,
+)
+from es_repro.checking import check, check_steps
 from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
 from es_repro.config import (
     config_folder,
     departures,
+    identify,
     plain,
     readable,
     register_resolvers,
-    run_hash,
     weights_note,
 )
-from es_repro.data import DataNotFound
+from es_repro.data import Data, DataNotFound
 from es_repro.engine import Engine, Stopped
-from es_repro.failures import noticing, speaks
 from es_repro.files import append_line
-from es_repro.launch import is_alone, is_main
+from es_repro.forecast import DRY_RUN, forecast
 from es_repro.lease import Lease
 from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
+from es_repro.parallel.bystander import Bystander
+from es_repro.parallel.lost_ranks import noticing, speaks
+from es_repro.parallel.ranks import Ranks, connect
+from es_repro.parallel.world import is_alone, is_main
 from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
-from es_repro.ranks import Ranks, connect
 from es_repro.record import Record, join, read_summary
-from es_repro.selection import require
-from es_repro.selection.checks import as_int
+from es_repro.selection import Replay, Selector, require
 from es_repro.signals import StopSignals
 from es_repro.state import read_for_all
+from es_repro.survival import outlive
+from es_repro.trace_files import missing_epochs
 
 __all__ = ["main", "train"]
 
 # Cores kept busy by others, on average, from which a run's clock is not its own.
 CONTENDED_CORES = 0.25
-
-SEEDS = 2**32
 
 log = logging.getLogger(__name__)
 
@@ -83,18 +93,21 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     ranks = connect(device, precision, config.run.strategy)
     device = device if ranks.alone else ranks.device
     with ranks.one_first():
-        data = load_data(config)
+        data = load_again(config) if in_sweep else load_data(config)
     # Resolved once: what other runs left may change between the hash and the build.
     settled = plain(config)
     config = OmegaConf.create(settled)
     epochs = run_epochs(config)
+    check_steps(config, epochs, data.num_samples)
     selector = build_selector(config, data.num_samples, epochs, device)
-    resolved = settled | {"epochs": epochs, "compile": compiled} | determinants(config, ranks)
-    run = run_hash(
-        resolved,
+    resolved, run = identify(
+        settled | replayed(config, selector, data),
+        epochs=epochs,
+        compiled=compiled,
         precision=precision,
         data=data.fingerprint,
         semantics=type(selector).semantics_version,
+        world_size=ranks.world_size,
     )
     resolved["dataset"] |= {"fingerprint": data.fingerprint} | weights_note(resolved)
     root = Path(config.run.root)
@@ -105,6 +118,7 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
         if config.resume == "never" and folder.exists():
             put_aside(folder)
     if summary := ranks.from_main(lambda: read_summary(folder)):
+        require_traces(config, folder)
         return summary | {"run": run, "kept": True}
 
     label = f"{config.row} seed {config.seed}"
@@ -116,6 +130,8 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
     with StopSignals() as signals, written as record, bar, noticing():
         record.lease.report(share=0.0, state="starting", label=label)
         strangers = Strangers()
+        if data.corrupted is not None:
+            record.keep("corrupted.json", wrong_labels(config, data.corrupted))
         engine = build_engine(
             config,
             data=data,
@@ -131,6 +147,11 @@ def train(config: DictConfig, *, in_sweep: bool = False) -> dict[str, Any]:
             go_on(engine, state, folder)
         signals.watch(engine)
         found = engine.fit()
+        if late := engine.exports.after(engine.step):
+            log.warning(
+                "keep_steps=%s: not kept: the run's epochs ended after %d steps", late, engine.step
+            )
+            found["exports/missing"] = late
         if isinstance(record, Record):
             leave_artifacts(map(instantiate, config.artifacts.values()), engine, record)
         summary = found | circumstances(engine, record, found, strangers.cores(ranks.local_size))
@@ -161,22 +182,37 @@ def circumstances(
     }
 
 
-def check(config: DictConfig) -> None:
-    """Refuse what no constructor would, before anything is written.
+def require_traces(config: DictConfig, folder: Path) -> None:
+    """See that a finished run has kept what is asked for.
 
     Raises:
-        ValueError: names the key.
+        ValueError: it has not, and only training it again would make it.
     """
-    as_int("epochs", config.epochs, minimum=1)
-    seed, root = as_int("seed", config.seed, minimum=0), Path(config.run.root)
-    require(seed < SEEDS, "seed", seed, f"below {SEEDS}, which NumPy's generator needs")
-    require(config.resume in ("auto", "never"), "resume", config.resume, "auto or never")
-    allowed = config.missing_data in ("error", "skip")
-    require(allowed, "missing_data", config.missing_data, "error or skip")
-    if config.run.threads is not None:
-        as_int("run.threads", config.run.threads, minimum=1)
-    usable = root.is_dir() or not root.exists()
-    require(usable, "run.root", str(root), "a folder (RUNS_ROOT sets it)")
+    for kind in (kind for kind in ("selection", "losses") if config.trace[kind]):
+        allowed = f"false: {folder} has finished without it (resume=never trains it again)"
+        require(not missing_epochs(folder, kind), f"trace.{kind}", True, allowed)
+
+
+def replayed(config: DictConfig, selector: Selector, data: Data) -> dict[str, dict[str, str]]:
+    """What stands as the `method` of a run that follows another's trace; nothing for any other."""
+    if config.replay is None:
+        return {}
+    trace = cast(Replay, selector).trace
+    if trace.data != data.fingerprint:
+        log.warning(
+            "replay: the trace was recorded on data of another fingerprint (another subset, cut, "
+            "layout or tokenizer); its ids must mean the same samples here"
+        )
+    name = selector.method_name()
+    return {"method": {"name": name, "of": trace.method, "trace": trace.fingerprint}}
+
+
+def wrong_labels(config: DictConfig, corrupted: Tensor) -> bytes:
+    """Which labels noise has flipped, as JSON of one line; corrupted [n] bool."""
+    ids = corrupted.nonzero().squeeze(1).tolist()
+    known = {key: config.dataset[key] for key in ("label_noise", "noise_seed")}
+    counts = {"num_samples": len(corrupted), "num_corrupted": len(ids)}
+    return (json.dumps(known | counts | {"ids": ids}) + "\n").encode()
 
 
 def go_on(engine: Engine, state: dict[str, Any], folder: Path) -> None:
@@ -192,15 +228,6 @@ def go_on(engine: Engine, state: dict[str, Any], folder: Path) -> None:
             f"{folder / 'checkpoints'}: not a state that this version can go on from ({error!r}); "
             "start it again with resume=never"
         ) from error
-
-
-def determinants(config: DictConfig, ranks: Ranks) -> dict[str, str | int]:
-    """What determines the result beside the config's own keys; nothing for one process alone.
-
-    Batches are selected within each rank, and batch norm sees a rank's rows.
-    """
-    found: dict[str, str | int] = {} if ranks.alone else {"world_size": ranks.world_size}
-    return found | ({"continues": config.run.continue_from} if config.run.continue_from else {})
 
 
 def read_state(config: DictConfig, folder: Path, ranks: Ranks) -> dict[str, Any] | None:
@@ -239,8 +266,12 @@ def job(config: DictConfig) -> None:
     """
     in_sweep = HydraConfig.get().mode == RunMode.MULTIRUN
     sweep = Path(HydraConfig.get().sweep.dir) if in_sweep and is_main() else None
+    number = HydraConfig.get().job.num if in_sweep else 0
     outcome = {"experiment": config.experiment, "row": config.row, "seed": config.seed}
+    outcome |= {"number": number}
     started = time.monotonic()
+    if sweep and any(x["number"] == number for x in read_jobs(sweep)):
+        return  # it had ended when a worker beside it was killed
     if errors and not is_alone():  # the ranks are out of step: they can run nothing more
         return
     try:
@@ -299,7 +330,12 @@ def main() -> None:
     errors.clear()
     code = 0
     try:
-        job()
+        if asked := [x for x in sys.argv[1:] if x in (DRY_RUN, f"{DRY_RUN}=totals")]:
+            others = [x for x in sys.argv[1:] if x not in asked]
+            for line in forecast(others, check, totals=DRY_RUN not in asked):
+                print(line)
+            sys.exit(0)
+        outlive(job)
         if errors and (SweepProgress.open is None or not is_alone()):
             raise errors[0]
     except Stopped as stopped:

@@ -7,6 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from es_repro.account import costs
 from es_repro.data.conversations import conversations
 from es_repro.data.responses import Draw, Pairs
 from es_repro.engine import Engine
@@ -57,9 +58,9 @@ def first_step(run, epoch=0):
     )
     count = run.count
 
-    def counted(index, forwarded, objective, seen, selecting):
+    def counted(index, scored, objective, seen):
         found.update(index=index, scores=seen.scores, objective=objective)
-        count(index, forwarded, objective, seen, selecting)
+        count(index, scored, objective, seen)
 
     run.count = counted
     batch = next(iter(run.loader.batches()))
@@ -114,8 +115,8 @@ def test_selection_saves_backward_passes_and_the_record_counts_them(
     run = engine(data, method, 8, **({} if method == "baseline" else hyper))
     found = first_step(run)
 
-    assert run.costs()["cost/scoring_passes"] == scoring  # ceil(B / b_micro)
-    assert run.costs()["cost/backward_passes"] == backward  # ceil(b / b_micro)
+    assert costs(run)["cost/scoring_passes"] == scoring  # ceil(B / b_micro)
+    assert costs(run)["cost/backward_passes"] == backward  # ceil(b / b_micro)
     assert len(found["index"]) == (32 if method == "baseline" else 8)
 
 

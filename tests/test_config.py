@@ -221,7 +221,8 @@ def test_ablations_differ_from_es_by_what_they_are_named_for(compose_run, method
 def test_sweeps_ask_for_every_method_and_control(compose_run):
     others = {
         "nondif", "nondif_anneal", "dif", "es_anneal_0.075", "es_anneal_0.1", "random",  # ablations
-        "eswp_r0.3", "eswp_r0.5",  # Table 4
+        "eswp_r0.3", "eswp_r0.5", "random_r0.3", "random_r0.5",  # Table 4 and its controls
+        "short_eswp_r0.3", "short_eswp_r0.5",
         "orderdp",  # a rival since
     }  # fmt: skip
     rows = {x.stem for x in (CONF / "method").glob("*.yaml")} - others

@@ -66,4 +66,6 @@ def test_table_4_is_swept_in_two_parts_over_the_same_rows(compose_run, preset, p
 
     assert params.experiment == f"{preset}table4_mae_{part}_vitl"
     rows = params["method" if part == "pretrain" else "row"].split(",")
-    assert rows == ["baseline", "infobatch", "eswp_r0.3", "eswp_r0.5"]
+    controls = ["random_r0.3", "short_eswp_r0.3", "random_r0.5", "short_eswp_r0.5"]
+    assert rows[:4] == ["baseline", "infobatch", "eswp_r0.3", "eswp_r0.5"]
+    assert rows[4:] == (controls if preset == "demo/" else [])

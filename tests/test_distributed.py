@@ -246,6 +246,14 @@ def test_bad_input_is_the_same_line_on_every_rank(quick, tmp_path, override, mes
     assert f"ValueError: {message}" in answers
 
 
+def test_shards_cannot_skip_a_step_and_no_hint_says_they_could(quick, tmp_path):
+    answers = on_two(quick("+method.nonfinite=skip", "run.strategy=fsdp"), tmp_path)
+
+    assert (
+        "ValueError: nonfinite='skip': must be raise: shards (fsdp) cannot skip a step" in answers
+    )
+
+
 def poisoned(config, rank):
     """Train where one rank meets losses that are not finite."""
     forward = Classification.__call__

@@ -49,8 +49,14 @@ class TensorLoader:
     def visit(self, ids, batch_size):
         yield from (self._rows(some) for some in ids.split(batch_size))
 
-    def evaluation(self, batch_size):
-        yield from zip(self.inputs.split(batch_size), self.labels.split(batch_size), strict=True)
+    @property
+    def num_evaluated(self):
+        return len(self.labels)
+
+    def evaluation(self, batch_size, numbers):
+        pairs = zip(self.inputs.split(batch_size), self.labels.split(batch_size), strict=True)
+        assert list(numbers) == list(range(-(-len(self.labels) // batch_size)))  # alone: all
+        yield from pairs
 
 
 class Silence:

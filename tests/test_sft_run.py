@@ -37,6 +37,22 @@ def history(folder):
     return [line for line in lines if line["kind"] == "epoch"]
 
 
+def test_a_step_to_keep_that_the_epochs_do_not_come_to_is_refused(compose_small, tmp_path):
+    # 40 rows in batches of 32: two steps an epoch, for a method that leaves nothing out.
+    with pytest.raises(ValueError, match=r"^keep_steps=12: must be at most 10, where epochs=5 of"):
+        train(compose_small("epochs=5"))
+    assert not list((tmp_path / "runs").glob("*/history.jsonl"))
+
+
+def test_a_run_that_ends_before_a_step_to_keep_says_so(compose_small, caplog):
+    # Half of 40 rows: one step an epoch.
+    few = ("method=random_set", "method.prune_ratio=0.5", "epochs=6", "method.annealing_start=0")
+    summary = train(compose_small(*few, "method.annealing_end=0"))
+
+    assert summary["exports/missing"] == [12]
+    assert "keep_steps=[12]: not kept: the run's epochs ended after 6 steps" in caplog.text
+
+
 def test_a_run_learns_keeps_its_models_and_they_are_graded(compose_small, tmp_path):
     summary = train(compose_small("method=eswp"))
     folder = tmp_path / "runs" / summary["run"]

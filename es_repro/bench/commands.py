@@ -19,6 +19,7 @@ from es_repro.bench.accumulation import (
     sizes,
     table,
 )
+from es_repro.bench.advising_command import advise_lines
 from es_repro.bench.drawing import measure_draws
 from es_repro.bench.loading import measure_loading
 from es_repro.bench.pairs import BUSY_CORES, measure_all
@@ -237,4 +238,5 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], Iterator[str]]] = {
     "loader": partial(_section, Session.loader),
     "pairs": _pairs,
     "accumulation": _accumulation,
+    "advise": advise_lines,
 }

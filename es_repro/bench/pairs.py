@@ -161,7 +161,7 @@ def measure_all(
         every: also rows whose own clock compares, to hold the two against each other.
 
     Returns:
-        One line a measured row, for people.
+        One line a measured row, for people; those that were disturbed, and so not kept, among them.
     """
     wanted = _members(runs_root, name)
     lines = []
@@ -177,10 +177,11 @@ def measure_all(
         found = measure_run(target, baseline, data_root=data_root, pairs=pairs)
         found["foreign_cores"] = quiet.cores()
         if found["foreign_cores"] > BUSY_CORES:
-            log.warning(
-                "%s %s: not kept: others used %.1f cores meanwhile; measure on an idle machine",
-                experiment, row, found["foreign_cores"],
-            )  # fmt: skip
+            lines.append(
+                f"{experiment} {row}: measured, but not kept: others used "
+                f"{found['foreign_cores']:.1f} cores meanwhile; measure on an idle machine"
+            )
+            log.info(lines[-1])
             continue
         write_json(target / "paired.json", found)
         spread = f"{found['low']:.1%} to {found['high']:.1%}"

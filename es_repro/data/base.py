@@ -1,7 +1,7 @@
 """The contract between data and the rest: what a data set builds and what a loader yields."""
 
-from collections.abc import Iterator, Mapping
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -9,17 +9,21 @@ from torch import Tensor
 from es_repro.rows import Batch, Inputs
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 
-__all__ = ["Data", "Loader"]
+__all__ = ["Data", "Loader", "wanted"]
+
+T = TypeVar("T")
 
 
 class Loader(Protocol):
     """Batches of the planned samples; `index` are sample ids [m], int64, on the device.
 
-    One of sequences may have `lengths` [n], on the device: tokens that carry a sample's loss. How
-    selection goes with them is then recorded.
+    One of sequences may have `lengths` [n], on the device: tokens that carry a sample's loss. One
+    with label noise has `corrupted` [n] bool, on the device, else None. How selection goes with
+    either is then recorded.
     """
 
     num_samples: int
+    num_evaluated: int  # rows of the evaluation split
     sampler: PlannedBatchSampler
 
     @property
@@ -33,7 +37,9 @@ class Loader(Protocol):
     def batches(self, start: int = 0) -> Iterator[Batch]: ...
     def rows(self, index: Tensor) -> tuple[Inputs, Tensor]: ...
     def visit(self, ids: Tensor, batch_size: int) -> Iterator[Batch]: ...
-    def evaluation(self, batch_size: int) -> Iterator[tuple[Inputs, Tensor]]: ...
+    def evaluation(
+        self, batch_size: int, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[Inputs, Tensor]]: ...  # of its batches those of these numbers; None: all
 
 
 class Data(Protocol):
@@ -51,6 +57,15 @@ class Data(Protocol):
     def fingerprint(self) -> str: ...  # hash of the decoded content, equal for every layout
     @property
     def facts(self) -> Mapping[str, int]: ...  # what models and tasks may ask for, by name
+    @property
+    def corrupted(
+        self,
+    ) -> Tensor | None: ...  # [n] bool, CPU: labels that noise has flipped, if any
     def loader(
         self, sampler: PlannedBatchSampler, *, seed: int, device: torch.device
     ) -> Loader: ...
+
+
+def wanted(batches: Sequence[T], numbers: Iterable[int] | None) -> Sequence[T]:
+    """Those of `batches` that have these numbers, in their order; None: all."""
+    return batches if numbers is None else [batches[number] for number in numbers]

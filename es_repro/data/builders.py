@@ -37,7 +37,7 @@ def digits(
     validation: float = 0.1,
     subset: int | float | None = None,
     subset_seed: int = 0,
-    noise: float = 0.0,
+    label_noise: float = 0.0,
     noise_seed: int = 0,
     augment: bool = False,
     pad: int = 1,
@@ -52,7 +52,7 @@ def digits(
         validation: share of the training split in a validation cut.
         subset: how many samples (int) or which share of them (float) to train on; None: all.
         subset_seed: of the subset and of the validation cut.
-        noise: chance of a training label to be flipped.
+        label_noise: chance of a training label to be flipped.
         noise_seed: of the flips.
         augment: random crops and flips; off, for an image of 8x8 has no border to spare.
         pad: border of the crops, in pixels.
@@ -63,7 +63,7 @@ def digits(
     """
     require_bool("augment", augment)
     require_bool("flip", flip)
-    choice = Choice(split, validation, subset, subset_seed, noise, noise_seed)
+    choice = Choice(split, validation, subset, subset_seed, label_noise, noise_seed)
     train, evaluation = choose(*_digits_splits(), choice, DIGITS_CLASSES)
     mean, std = DIGITS_STATISTICS
     return ImageData(
@@ -89,7 +89,7 @@ def cifar(
     validation: float = 0.1,
     subset: int | float | None = None,
     subset_seed: int = 0,
-    noise: float = 0.0,
+    label_noise: float = 0.0,
     noise_seed: int = 0,
     augment: bool = True,
     pad: int = 4,
@@ -108,7 +108,7 @@ def cifar(
         validation: share of the training split in a validation cut.
         subset: how many samples (int) or which share of them (float) to train on; None: all.
         subset_seed: of the subset and of the validation cut.
-        noise: chance of a training label to be flipped.
+        label_noise: chance of a training label to be flipped.
         noise_seed: of the flips.
         augment: random crops and flips.
         pad: reflected border of the crops, in pixels.
@@ -123,7 +123,7 @@ def cifar(
     as_choice("download", download, Literal["auto", "never"])
     require_bool("augment", augment)
     require_bool("flip", flip)
-    choice = Choice(split, validation, subset, subset_seed, noise, noise_seed)
+    choice = Choice(split, validation, subset, subset_seed, label_noise, noise_seed)
     sources = _cifar_splits(name, Path(data_root).expanduser(), download)
     train, evaluation = choose(*sources, choice, CIFAR_CLASSES[name])
     mean, std = CIFAR_STATISTICS[name]

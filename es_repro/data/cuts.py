@@ -36,11 +36,13 @@ class Rows:
         split: the split, of the two in the files.
         rows: [k] int64, where in it.
         targets: [k] int64, the labels given to them.
+        corrupted: [k] bool, those of another class than in the files; None: there is no noise.
     """
 
     split: Literal["train", "test"]
     rows: Tensor
     targets: Tensor
+    corrupted: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -57,7 +59,7 @@ class Choice:
         subset: train on so many samples (int), or on this share of them (float, in (0, 1]), each
             class in proportion; None: all.
         subset_seed: of the subset and of the validation cut.
-        noise: chance of a training label to be flipped to one of the other classes, in [0, 1].
+        label_noise: chance of a training label to be flipped to another class, in [0, 1].
         noise_seed: of the flips.
 
     Raises:
@@ -68,14 +70,14 @@ class Choice:
     validation: float = 0.1
     subset: int | float | None = None
     subset_seed: int = 0
-    noise: float = 0.0
+    label_noise: float = 0.0
     noise_seed: int = 0
 
     def __post_init__(self) -> None:
         as_choice("split", self.split, SplitName)
         as_real("validation", self.validation, "(0, 1)")
         as_int("subset_seed", self.subset_seed)
-        as_real("noise", self.noise, "[0, 1]")
+        as_real("label_noise", self.label_noise, "[0, 1]")
         as_int("noise_seed", self.noise_seed)
 
     def subset_count(self, n: int, num_classes: int) -> int:
@@ -108,7 +110,7 @@ def choose(train: Source, test: Source, choice: Choice, num_classes: int) -> tup
     """
     sources = {"train": train, "test": test}
     kept, held = (
-        Images(sources[part.split].decode(part.rows), part.targets)
+        Images(sources[part.split].decode(part.rows), part.targets, part.corrupted)
         for part in choose_rows(train, test, choice, num_classes)
     )
     return kept, held
@@ -144,8 +146,9 @@ def choose_rows(
     generator = stream(choice.subset_seed, "subset", 0)
     rows = rows[stratified(train.targets[rows], count, generator)]
     generator = stream(choice.noise_seed, "noise", 0)
-    labels = mislabel(train.targets, choice.noise, num_classes, generator)[rows]
-    return Rows("train", rows, labels), held
+    labels = mislabel(train.targets, choice.label_noise, num_classes, generator)[rows]
+    corrupted = labels != train.targets[rows] if choice.label_noise else None
+    return Rows("train", rows, labels, corrupted), held
 
 
 def check_classes(source: Labelled, num_classes: int, *, all_present: bool) -> None:

@@ -75,7 +75,7 @@ def glue(
     validation: float = 0.1,
     subset: int | float | None = None,
     subset_seed: int = 0,
-    noise: float = 0.0,
+    label_noise: float = 0.0,
     noise_seed: int = 0,
 ) -> TokenData:
     """One task of GLUE.
@@ -91,7 +91,7 @@ def glue(
         validation: share of the training split in a validation cut.
         subset: how many samples (int) or which share of them (float) to train on; None: all.
         subset_seed: of the subset and of the validation cut.
-        noise: chance of a training label to be flipped; 0 where labels are numbers.
+        label_noise: chance of a training label to be flipped; 0 where labels are numbers.
         noise_seed: of the flips.
 
     Raises:
@@ -103,9 +103,10 @@ def glue(
     as_int("max_length", max_length, minimum=SHORTEST)
     as_choice("download", download, Literal["auto", "never"])
     task, root = GLUE_TASKS[name], Path(data_root).expanduser()
-    choice = Choice(split, validation, subset, subset_seed, noise, noise_seed)
+    choice = Choice(split, validation, subset, subset_seed, label_noise, noise_seed)
     classes = task.num_classes is not None
-    require(classes or noise == 0, "noise", noise, f"0: the labels of {name} are no classes")
+    allowed = f"0: the labels of {name} are no classes"
+    require(classes or label_noise == 0, "label_noise", label_noise, allowed)
     try:
         words = load_tokenizer(tokenizer, root)
     except FileNotFoundError as error:
@@ -131,6 +132,7 @@ def glue(
         facts=_facts(task, words, max_length),
         has_classes=classes,
         padding={"input_ids": _pad_id(words)},
+        corrupted=kept.corrupted,
     )
 
 

@@ -43,7 +43,7 @@ def streamed_images(
     validation: float = 0.1,
     subset: int | float | None = None,
     subset_seed: int = 0,
-    noise: float = 0.0,
+    label_noise: float = 0.0,
     noise_seed: int = 0,
     cache: Literal["decoded"] | None = None,
     max_damaged: int = 0,
@@ -74,7 +74,7 @@ def streamed_images(
         validation: share of the training split in a validation cut.
         subset: how many samples (int) or which share of them (float) to train on; None: all.
         subset_seed: of the subset and of the validation cut.
-        noise: chance of a training label to be flipped.
+        label_noise: chance of a training label to be flipped.
         noise_seed: of the flips.
         cache: `decoded`: every image once, into memory, for sets that fit there; None: whenever it
             is asked for.
@@ -90,7 +90,7 @@ def streamed_images(
     require(cache in (None, "decoded"), "cache", cache, "null or 'decoded'")
     as_choice("split", split, SplitName)
     views = Views(image_size, resize, mean, std, augment, crop_scale, flip, auto_augment, erasing)
-    choice = Choice(split, validation, subset, subset_seed, noise, noise_seed)
+    choice = Choice(split, validation, subset, subset_seed, label_noise, noise_seed)
     there = as_int("of_classes", of_classes or num_classes, minimum=num_classes)
     require(there % num_classes == 0, "of_classes", of_classes, f"a multiple of {num_classes}")
     stored = _find(Path(data_root).expanduser(), places, there)

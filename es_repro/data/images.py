@@ -23,10 +23,12 @@ class Images:
     Attributes:
         images: [n, C, H, W] uint8.
         targets: [n] int64, in [0, number of classes).
+        corrupted: [n] bool, labels that noise has flipped; None: there is no noise.
     """
 
     images: Tensor
     targets: Tensor
+    corrupted: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -70,6 +72,11 @@ class ImageData:
     def num_samples(self) -> int:
         """n, the samples to train on."""
         return len(self.train)
+
+    @property
+    def corrupted(self) -> Tensor | None:
+        """[n] bool: the samples whose label noise has flipped; None: there is no noise."""
+        return self.train.corrupted
 
     @property
     def facts(self) -> dict[str, int]:

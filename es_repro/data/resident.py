@@ -1,6 +1,6 @@
 """A loader for data that fits on the device: pixels live there as bytes and are augmented there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +14,8 @@ from es_repro.data.augmentation import (
     normalise,
     scale_and_shift,
 )
+from es_repro.data.base import wanted
+from es_repro.data.transfer import on_device
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 from es_repro.selection.checks import as_int
 
@@ -42,6 +44,7 @@ class ResidentLoader:
     Attributes:
         num_samples, num_classes: n and C.
         labels: [n] int64 on the device.
+        corrupted: [n] bool on the device, flipped labels; None: there is no noise.
         split: what `evaluation` answers, test or validation.
         plan: of the epoch set last.
     """
@@ -60,12 +63,14 @@ class ResidentLoader:
         self.sampler, self.split, self.num_classes = sampler, data.split, data.num_classes
         self.num_samples = len(data.train)
         self.labels = data.train.targets.to(self.device)
+        self.corrupted = on_device(data.corrupted, self.device)
         self.dtype = dtype
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.pad = data.pad if data.augment else 0
         self.flip = data.flip and data.augment
         self.train = data.train
         self.crops = Crops(_channels_behind(data.train, self.device), self.pad)
+        self.num_evaluated = len(data.evaluation)
         self.held_pixels = _channels_behind(data.evaluation, self.device)
         self.held_targets = data.evaluation.targets.to(self.device)
         width = data.train.images.shape[-1]
@@ -116,12 +121,19 @@ class ResidentLoader:
         for begin in range(0, len(ids), batch_size):
             yield self._batch(order[begin : begin + batch_size], draws)
 
-    def evaluation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets of the evaluation split, in its order, not augmented."""
-        for pixels, targets in zip(
-            self.held_pixels.split(batch_size), self.held_targets.split(batch_size), strict=True
-        ):
-            yield self._inputs(pixels), targets
+    def evaluation(
+        self, batch_size: int, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets of the evaluation split, in its order, not augmented.
+
+        Args:
+            batch_size: images a batch.
+            numbers: of the batches wanted; None: all.
+        """
+        pixels = wanted(self.held_pixels.split(batch_size), numbers)
+        targets = wanted(self.held_targets.split(batch_size), numbers)
+        for images, labels in zip(pixels, targets, strict=True):
+            yield self._inputs(images), labels
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """What `batches` must have yielded for these ids, made one by one and another way.

@@ -94,6 +94,7 @@ class TokenData:
         padding: what a field is padded with, 0 where it is not named.
         multiple: padded lengths are multiples of it.
         trims: see `rows.Tokens`.
+        corrupted: [n] bool, labels that noise has flipped; None: there is no noise.
     """
 
     train: Sequences
@@ -104,6 +105,7 @@ class TokenData:
     padding: Mapping[str, int] = field(default_factory=dict)
     multiple: int = 8
     trims: bool = False
+    corrupted: Tensor | None = None
 
     @property
     def num_samples(self) -> int:

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from es_repro.data.augmentation import normalise, scale_and_shift
+from es_repro.data.base import wanted
 from es_repro.data.cuts import Rows
 from es_repro.data.decoding import EVALUATION, Decoded, Part, Pictures, Problem, Stored
 from es_repro.data.errors import DataDamaged
 from es_repro.data.images import SplitName
-from es_repro.data.transfer import to_device
+from es_repro.data.transfer import on_device, to_device
 from es_repro.data.transforms import Views
 from es_repro.data.workers import Workers
 from es_repro.rows import Batch
@@ -67,6 +68,11 @@ class StreamedData:
         return len(self.train)
 
     @property
+    def corrupted(self) -> Tensor | None:
+        """[n] bool: the samples whose label noise has flipped; None: there is no noise."""
+        return self.train.corrupted
+
+    @property
     def fingerprint(self) -> str:
         """Hash of the listings (names or row groups, sizes, labels): pixels would take hours."""
         digest = hashlib.sha256()
@@ -107,6 +113,7 @@ class StreamedLoader:
     Attributes:
         num_samples, num_classes: n and C.
         labels: [n] int64 on the device.
+        corrupted: [n] bool on the device, flipped labels; None: there is no noise.
         split: what `evaluation` answers, test or validation.
         damaged: distinct images left out so far, by this process since it started.
     """
@@ -120,6 +127,7 @@ class StreamedLoader:
         self.sampler, self.split, self.num_classes = sampler, data.split, data.num_classes
         self.num_samples, self.device = data.num_samples, torch.device(device)
         self.labels = data.train.targets.to(self.device)
+        self.corrupted = on_device(data.corrupted, self.device)
         resize = data.views.resize if data.cached else None
         train, held = (
             Part(data.stored[chosen.split], chosen, resize)
@@ -128,7 +136,8 @@ class StreamedLoader:
         train.fill()
         held.fill()
         self._pictures = Pictures(train, held, data.views, as_int("seed", seed))
-        self._held = torch.arange(len(data.evaluation))
+        self.num_evaluated = len(data.evaluation)
+        self._held = torch.arange(self.num_evaluated)
         pinned = self.device.type == "cuda"
         self._workers = Workers(self._pictures, data.num_workers, pinned=pinned)
         self._most_damaged, self._damaged = data.max_damaged, set[str]()
@@ -177,9 +186,17 @@ class StreamedLoader:
         """Batches of given ids [k], in their order, as they look in this epoch."""
         return self._stream(self._planned(), ids.cpu().split(batch_size))
 
-    def evaluation(self, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs and targets of the evaluation split, in its order, not augmented."""
-        for _, inputs, targets in self._stream(EVALUATION, self._held.split(batch_size)):
+    def evaluation(
+        self, batch_size: int, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs and targets of the evaluation split, in its order, not augmented.
+
+        Args:
+            batch_size: images a batch.
+            numbers: of the batches wanted; None: all. The others are not decoded.
+        """
+        pieces = wanted(self._held.split(batch_size), numbers)
+        for _, inputs, targets in self._stream(EVALUATION, pieces):
             yield inputs, targets
 
     def rows(self, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,11 +1,13 @@
 """A loader for sequences that fit on the device: flat tokens live there and are padded there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from es_repro.data.base import wanted
+from es_repro.data.transfer import on_device
 from es_repro.rows import Batch, Inputs, Tokens
 from es_repro.selection import EpochPlan, PlannedBatchSampler
 from es_repro.selection.checks import as_int
@@ -32,6 +34,7 @@ class TokenLoader:
     Attributes:
         num_samples: n.
         labels: [n] int64 class ids on the device, None where targets are no classes.
+        corrupted: [n] bool on the device, flipped labels; None: there is no noise.
         split: what `evaluation` answers, test or validation.
     """
 
@@ -44,7 +47,9 @@ class TokenLoader:
         self._data, self._padding, self._trims = data, data.padding, data.trims
         self._train = _Resident(data.train, self.device)
         self._held = _Resident(data.evaluation, self.device)
+        self.num_evaluated = len(data.evaluation)
         self.labels = self._train.targets if data.has_classes else None
+        self.corrupted = on_device(data.corrupted, self.device)
 
     @property
     def plan(self) -> EpochPlan:
@@ -101,9 +106,16 @@ class TokenLoader:
         inputs = Tokens(fields, lengths, self._multiple, self._trims)
         return inputs, train.targets[ids].to(self.device)
 
-    def evaluation(self, batch_size: int) -> Iterator[tuple[Inputs, Tensor]]:
-        """Inputs and targets of the evaluation split, in its order."""
-        for ids in torch.arange(len(self._held.lengths)).split(batch_size):
+    def evaluation(
+        self, batch_size: int, numbers: Iterable[int] | None = None
+    ) -> Iterator[tuple[Inputs, Tensor]]:
+        """Inputs and targets of the evaluation split, in its order.
+
+        Args:
+            batch_size: sequences a batch.
+            numbers: of the batches wanted; None: all.
+        """
+        for ids in wanted(torch.arange(self.num_evaluated).split(batch_size), numbers):
             yield self._batch(self._held, ids, ids.to(self.device))
 
     def _walk(self, ids: Tensor, size: int) -> Iterator[Batch]:

@@ -1,11 +1,11 @@
-"""Batches on their way to the device, one ahead of the step that needs it."""
+"""Tensors on their way to the device: batches travel one ahead of the step that needs them."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
-__all__ = ["to_device"]
+__all__ = ["on_device", "to_device"]
 
 Tensors = tuple[Tensor, ...]
 
@@ -32,6 +32,11 @@ def to_device(batches: Iterator[Tensors], device: torch.device) -> Iterator[Tens
         ahead = moved, done
     if ahead is not None:
         yield _taken(*ahead)
+
+
+def on_device(tensor: Tensor | None, device: torch.device) -> Tensor | None:
+    """The tensor there, or None where there is none."""
+    return None if tensor is None else tensor.to(device)
 
 
 def _taken(moved: Tensors, done: torch.cuda.Event) -> Tensors:

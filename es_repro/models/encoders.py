@@ -33,8 +33,8 @@ def encoder(
     Its new classifier is drawn from torch's global generator, as all of it is without weights.
 
     Args:
-        weights: a folder of transformers, a package's name or a repository on the hub (see
-            `hub`); None: random initialisation of what `config` says.
+        weights: a folder of transformers, `package:NAME` or a repository on the hub; None: random
+            initialisation of what `config` says.
         config: transformers' config by key, `model_type` among them; used without weights alone.
         num_layers: how many of the weights' layers to keep, from below; None: all.
         num_outputs: classes, or 1 for a number.

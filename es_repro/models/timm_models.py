@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from es_repro.models.packaged import PACKAGE, packaged_state
+from es_repro.hub import PACKAGE, find_in_package
 from es_repro.selection import require
 from es_repro.selection.checks import as_real, require_bool
 
@@ -44,6 +45,7 @@ def timm_model(
         image_size: H and W.
 
     Raises:
+        FileNotFoundError: a package that is not installed, or carries no such file.
         ValueError: an unknown name or option, a file that is missing or fits another model, or
             weights that cannot be downloaded; the message says which.
     """
@@ -111,7 +113,7 @@ def _heads(model: Any) -> list[str]:  # noqa: ANN401 - as above
 def _load(model: Any, weights: str, name: str, fresh: Sequence[str]) -> None:  # noqa: ANN401
     if weights.startswith(PACKAGE):
         # The names are another library's, but order and shapes are the same.
-        state = dict(zip(model.state_dict(), packaged_state(weights).values(), strict=False))
+        state = dict(zip(model.state_dict(), _packaged(weights).values(), strict=False))
     else:
         path = Path(weights).expanduser()
         require(path.is_file(), "weights", weights, "null, 'pretrained', or a file that exists")
@@ -124,6 +126,13 @@ def _load(model: Any, weights: str, name: str, fresh: Sequence[str]) -> None:  #
         raise ValueError(f"weights={weights}: not of {name}: {reason}")
     model.load_state_dict(theirs, strict=False)
     return None
+
+
+def _packaged(weights: str) -> dict[str, Tensor]:
+    """The state dict in the one .pth file of a package, in the package's own names."""
+    path = find_in_package("model.weights", weights, "*.pth")
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
 
 
 def _read(path: Path) -> dict[str, Tensor]:

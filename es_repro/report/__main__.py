@@ -8,7 +8,6 @@ import difflib
 import getpass
 import logging
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -19,18 +18,19 @@ import pandas as pd
 from rich.console import Console
 
 from es_repro.report import ReportError
-from es_repro.report.catalogue import TABLES, make_sheet
-from es_repro.report.cells import resolve
-from es_repro.report.document import document, listing, provenance
-from es_repro.report.figures.catalogue import FIGURES, FigureSpec, drawn
+from es_repro.report.assembly import asked, assembled, commands, stem, texts
+from es_repro.report.catalogue import TABLES
+from es_repro.report.collection import drawing, frame_of
+from es_repro.report.figures.catalogue import FIGURES, FigureSpec
 from es_repro.report.figures.source import Source
 from es_repro.report.folders import MEMBERS, read_members, read_runs
 from es_repro.report.pack import joined, packed
-from es_repro.report.render import to_csv, to_latex
+from es_repro.report.page.command import add_html, add_readme
+from es_repro.report.rebuild import add_rebuild, write_drawing, write_table
+from es_repro.report.replay_command import add_replay
 from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.status import add_status
-from es_repro.report.style import save
 from es_repro.report.terminal import show
 from es_repro.report.wandb_runs import read_wandb
 
@@ -48,7 +48,11 @@ examples:
   python -m es_repro.report tables table2 --wandb me/es_repro
   python -m es_repro.report figures fig1 fig10            RESULTS/figures/fig10_demo.png, .pdf
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
+  python -m es_repro.report replay RUN RUN                from runs with trace.losses=true
   python -m es_repro.report status table2                 done, running, stale, failed, missing
+  python -m es_repro.report rebuild                       results/ again, from the packs in it
+  python -m es_repro.report html                          results/report.html: all of it, one page
+  python -m es_repro.report html --runs runs              runs/report.html: the same of your runs
 
 Missing, failed and unfinished runs show as such in a table; they do not change the exit code.
 """
@@ -77,17 +81,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for add in _COMMANDS:
-        add(commands)
+        add(parsers)
     return parser
 
 
 # ---------------------------------------------------------------- tables
 
 
-def _add_tables(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
+def _add_tables(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = parsers.add_parser(
         "tables", help="runs -> tables as Markdown, LaTeX and CSV, and runs.parquet",
         description="Build tables from runs; writes RESULTS/tables/NAME[_PRESET].{md,tex,csv} and "
         "RESULTS/runs.parquet, prints the table.",
@@ -111,11 +115,11 @@ def _tables(options: argparse.Namespace) -> None:
     needed = not specs or any(spec.settings for spec in specs)
     runs = _read(options) if needed else tidy([], {})
     if not specs:
-        specs = [spec for spec in TABLES.values() if _asked(spec, _preset(spec, options), runs)]
+        specs = [spec for spec in TABLES.values() if asked(spec, _preset(spec, options), runs)]
         if not specs:
             raise ReportError(f"no runs of any table found for --preset {options.preset}")
     for spec in specs:
-        if spec.settings and not _asked(spec, _preset(spec, options), runs):
+        if spec.settings and not asked(spec, _preset(spec, options), runs):
             raise ReportError(_nothing(spec, options, runs))
     options.results.mkdir(parents=True, exist_ok=True)
     if needed:
@@ -125,28 +129,16 @@ def _tables(options: argparse.Namespace) -> None:
 
 
 def _write_table(spec: TableSpec, runs: pd.DataFrame, options: argparse.Namespace) -> None:
+    places = {"--runs": options.runs, "--wandb": options.wandb}
     preset = _preset(spec, options)
-    sheet = make_sheet(spec, runs, preset)
-    kept, listed = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
-    title = spec.title if len(spec.presets) == 1 else f"{spec.title} ({preset} preset)"
-    commands = _commands(spec, options)
-    texts = {
-        "md": document(title, sheet, kept, listed, commands),
-        "tex": to_latex(sheet, spec.name),
-        "csv": to_csv(sheet),
-    }
-    folder = options.results / "tables"
-    folder.mkdir(parents=True, exist_ok=True)
-    name = _stem(spec, preset)
-    for suffix, text in texts.items():
-        (folder / f"{name}.{suffix}").write_text(text, encoding="utf-8")
+    table = assembled(spec, preset, runs, commands(spec, preset, places))
+    path = write_table(table, options.results)
     if sys.stdout.isatty():
-        used = kept[kept["state"] == "finished"]
-        left_out = [f"not in the table: {line}" for line in listing(listed)]
-        show(title, sheet, [*left_out, *provenance(used, commands)], Console())
+        left_out = [f"not in the table: {line}" for line in table.omissions]
+        show(table.title, table.sheet, [*left_out, *table.provenance], Console())
     else:
-        print(texts["md"])
-    print(f"written: {folder / name}.md, .tex, .csv", file=sys.stderr)
+        print(texts(table)["md"])
+    print(f"written: {path}.md, .tex, .csv", file=sys.stderr)
 
 
 def _read(options: argparse.Namespace) -> pd.DataFrame:
@@ -163,34 +155,19 @@ def _read(options: argparse.Namespace) -> pd.DataFrame:
     return tidy(members, runs)
 
 
-def _asked(spec: TableSpec, preset: Preset, runs: pd.DataFrame) -> bool:
-    return bool(runs["experiment"].isin(experiments(spec, preset)).any())
-
-
 def _nothing(spec: TableSpec, options: argparse.Namespace, runs: pd.DataFrame) -> str:
     place = options.wandb or _root(options)
-    others = [preset for preset in spec.presets if _asked(spec, preset, runs)]
+    others = [preset for preset in spec.presets if asked(spec, preset, runs)]
     hint = f"there are some of --preset {' and '.join(others)}" if others else f"run `{spec.make}`"
     preset = f" of --preset {options.preset}" if len(spec.presets) > 1 else ""
     return f"{spec.name}: no runs{preset} found in {place}; {hint}"
 
 
-def _commands(spec: TableSpec, options: argparse.Namespace) -> list[str]:
-    """How runs and table were made, without the places of this machine."""
-    choice = "" if len(spec.presets) == 1 else f"PRESET={options.preset}"
-    words = ["python", "-m", "es_repro.report", "tables", spec.name]
-    words += ["--preset", options.preset] if len(spec.presets) > 1 else []
-    for flag, place in (("--runs", options.runs), ("--wandb", options.wandb)):
-        if place is not None and spec.settings:
-            words += [flag, "PLACE" if Path(place).is_absolute() else str(place)]
-    return [f"{spec.make} {choice}".strip(), shlex.join(words)]
-
-
 # ---------------------------------------------------------------- figures
 
 
-def _add_figures(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
+def _add_figures(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = parsers.add_parser(
         "figures", help="runs -> figures as PNG and PDF",
         description="Draw figures from runs; writes RESULTS/figures/NAME[_PRESET].{png,pdf}.",
         epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -216,22 +193,16 @@ def _figures(options: argparse.Namespace) -> None:
 
 def _write_figure(spec: FigureSpec, options: argparse.Namespace) -> None:
     root = _root(options)
-    runs = tidy([], {})
-    if spec.needs_runs:
-        members = read_members(root)
-        runs = tidy(members, read_runs(root, {m.run for m in members if m.run is not None}))
-    figure = drawn(spec, Source(runs, root, options.preset))
-    plain = not spec.needs_runs or options.preset == "paper"
-    stem = options.results / "figures" / (spec.name if plain else f"{spec.name}_{options.preset}")
-    written = save(figure, stem.with_name(f"{stem.name}.png"))
-    print(f"written: {written[0]}, .pdf")
+    runs = frame_of(root) if spec.needs_runs else tidy([], {})
+    made = drawing(spec, Source(runs, root, options.preset), options.runs)
+    print(f"written: {write_drawing(made, options.results)}.png, .pdf, .csv")
 
 
 # ---------------------------------------------------------------- pack
 
 
-def _add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    parser = commands.add_parser(
+def _add_pack(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = parsers.add_parser(
         "pack", help="copy the text of a table's runs to RESULTS/NAME[_PRESET]/records",
         description="Copy the text files of a table's runs, without host, user and paths, so that "
         "its table can be rebuilt: tables NAME --runs RESULTS/NAME[_PRESET]/records.",
@@ -245,19 +216,20 @@ def _add_pack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _pack(options: argparse.Namespace) -> None:
     spec = _spec(options.name)
     preset = _preset(spec, options)
-    root, folder = _root(options), options.results / _stem(spec, preset) / "records"
+    root = _root(options)
+    folder = options.results / stem(spec.name, preset, spec.presets) / "records"
     if root.resolve() == folder.resolve():
         raise ReportError(f"{root} is the pack itself: --runs must be the runs to pack")
     names = [name for name in (socket.gethostname(), getpass.getuser()) if name != "root"]
-    texts = packed(root, experiments(spec, preset), names)
+    records = packed(root, experiments(spec, preset), names)
     if (folder / MEMBERS).is_file():
         earlier = (folder / MEMBERS).read_text(encoding="utf-8")
-        texts[MEMBERS] = joined(earlier, texts[MEMBERS])
-    for name, text in texts.items():
+        records[MEMBERS] = joined(earlier, records[MEMBERS])
+    for name, text in records.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    count = len({name.split("/")[0] for name in texts} - {MEMBERS})
+    count = len({name.split("/")[0] for name in records} - {MEMBERS})
     print(f"{count} runs packed into {folder}")
 
 
@@ -295,15 +267,15 @@ def _preset(spec: TableSpec, options: argparse.Namespace) -> Preset:
     return chosen if chosen in spec.presets else spec.presets[0]
 
 
-def _stem(spec: TableSpec, preset: Preset) -> str:
-    return spec.name if preset == "paper" or len(spec.presets) == 1 else f"{spec.name}_{preset}"
-
-
 _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (
     _add_tables,
     _add_figures,
     _add_pack,
     add_status,
+    add_replay,
+    add_rebuild,
+    add_html,
+    add_readme,
 )
 
 if __name__ == "__main__":

@@ -18,10 +18,11 @@ from es_repro.report.specs import (
     TableSpec,
 )
 
-__all__ = ["TABLES", "make_sheet"]
+__all__ = ["SMALL_CIFAR10", "TABLES", "make_sheet"]
 
 Layout = Callable[[TableSpec, pd.DataFrame, pd.DataFrame | None, Preset], Sheet]
 
+SMALL_CIFAR10 = "CIFAR-10, 2,000 images, small net"  # what Table 2's demo trains
 _CIFAR10_INSTEAD = "CIFAR-10 in place of CIFAR-100 (2,000 images, a small residual net)"
 _MATTHEWS = Measure("", "Matthews", "100 times Matthews' correlation")
 _GLUE_ACCURACY = Measure("", "Accuracy", "percent")
@@ -33,6 +34,13 @@ _RECONSTRUCTION = Measure(
 
 # The controls that every row of an ablation of ES must beat.
 _EQUAL_COST = tuple(row for row in CONTROLS if row.label in ("random_batch", "short_es"))
+
+# As many samples as ESWP keeps at each r, at random; and the baseline at ESWP's FLOPs.
+_PRUNING_CONTROLS = tuple(
+    Row(f"{label}_r{ratio}", f"{shown}, r={ratio}", block="controls")
+    for ratio in ("0.3", "0.5")
+    for label, shown in (("random", "random_set"), ("short_eswp", "short@ESWP"))
+)
 
 
 def _vision(model: str, dataset: str) -> Mapping[str, str]:
@@ -56,7 +64,8 @@ _SPECS = (
         make="make table2",
         settings=(
             Setting(
-                "table2_cifar10_resnet18", "CIFAR-10, ResNet-18", _vision("ResNet-18", "CIFAR-10")
+                "table2_cifar10_resnet18", "CIFAR-10, ResNet-18",
+                _vision("ResNet-18", "CIFAR-10"), titles={"demo": SMALL_CIFAR10},
             ),
             Setting(
                 "table2_cifar100_resnet18", "CIFAR-100, ResNet-18",
@@ -105,6 +114,7 @@ _SPECS = (
             METHODS[0], METHODS[3],
             Row("eswp_r0.3", "ESWP, r=0.3", {"method": "ESWP", "setting": "r=0.3"}),
             Row("eswp_r0.5", "ESWP, r=0.5", {"method": "ESWP", "setting": "r=0.5"}),
+            *_PRUNING_CONTROLS,
         ),
     ),
     TableSpec(

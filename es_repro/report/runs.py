@@ -6,7 +6,7 @@ Pure: records in, frame out. `folders` and `wandb_runs` read the records.
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import pandas as pd
@@ -20,12 +20,17 @@ Kind = Literal["string", "Float64", "boolean"]
 # What a run's hash leaves out (`es_repro.config`), its seed, and what only describes: two runs that
 # differ here alone are the same configuration.
 _NOT_OF_THE_RESULT = re.compile(
-    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment|artifacts)"
+    r"(seed|recipe|experiment|row|resume|missing_data|fail_fast|run|tracker|environment|artifacts"
+    r"|trace|replay)"
     r"(\.|$)"
     r"|dataset\.(data_root|cache_root|tokenizer|download|note)$"
+    r"|method\.trace$"  # each seed replays its own
 )
 # Weights that another run left: each row and seed takes its own, and all of them are one choice.
 _LEFT_BY_A_RUN = re.compile(r"^(.*/[0-9a-f]{16}|<path>)/")
+
+# Metrics of a split that lie in [0, 1] or, correlations, in [-1, 1].
+_SHARE = re.compile(r"(test|validation)/(accuracy|f1|matthews|correlation)(_best)?$")
 
 _CONFIG: dict[str, Kind] = {
     "epochs": "Float64", "meta_batch_size": "Float64", "micro_batch_size": "Float64",
@@ -114,6 +119,8 @@ def _row(member: Member, order: int, runs: Mapping[str, Run]) -> dict[str, objec
     run = Run(state="no data", source="members")
     if member.run is not None:
         run = runs.get(member.run, Run(state="missing", source="members"))
+    if run.state == "finished" and (odd := _beyond_shares(run.summary)):
+        run = replace(run, state="failed", error=f"{odd}: not a share in [0, 1]; in percent?")
     flat = _flatten(run.config)
     flat.setdefault(
         "dataset.name", str(flat.get("dataset._target_", "")).rpartition(".")[2] or None
@@ -133,6 +140,18 @@ def _row(member: Member, order: int, runs: Mapping[str, Run]) -> dict[str, objec
     known = {key: _cast(run.summary.get(key), kind) for key, kind in _SUMMARY.items()}
     further = {key: _cast(v, "Float64") for key, v in run.summary.items() if "/" in key}
     return row | further | known
+
+
+def _beyond_shares(summary: Json) -> str | None:
+    """The first metric that is a share by its name and cannot be one by its value.
+
+    Records of other programs, such as an online project's, may count in percent.
+    """
+    for key, value in summary.items():
+        number = _cast(value, "Float64")
+        if _SHARE.match(key) and isinstance(number, float) and abs(number) > 1:
+            return f"{key}={value}"
+    return None
 
 
 def _column_kinds(rows: list[dict[str, object]]) -> dict[str, str]:

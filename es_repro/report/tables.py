@@ -18,7 +18,7 @@ from es_repro.report.specs import (
     experiments,
 )
 
-__all__ = ["build", "observations"]
+__all__ = ["build", "observations", "paired_difference"]
 
 _LEVEL = 0.95  # of the intervals of differences
 _NUMBERS = [
@@ -112,7 +112,7 @@ def _row(
     column = _compared(setting)
     if label == "baseline" or not comparable:
         baseline = baseline.iloc[:0]
-    return row | _difference(cell, baseline, column) | _savings(cell, baseline)
+    return row | paired_difference(cell, baseline, column) | _savings(cell, baseline)
 
 
 def _finished(asked: pd.DataFrame, measure: Measure) -> pd.DataFrame:
@@ -185,7 +185,7 @@ def _work(runs: pd.DataFrame, with_length: bool) -> dict[str, object]:
     return work | {"validation": not bool(runs["on_test"].all())}
 
 
-def _difference(cell: pd.DataFrame, baseline: pd.DataFrame, column: str) -> dict[str, object]:
+def paired_difference(cell: pd.DataFrame, baseline: pd.DataFrame, column: str) -> dict[str, object]:
     """Mean difference over the seeds that both have, with its t interval."""
     pairs = (
         cell[["seed", column]]

@@ -14,6 +14,7 @@ from es_repro.selection.es import EvolvedSampling
 from es_repro.selection.factory import create, selector_class
 from es_repro.selection.loop import Selection
 from es_repro.selection.losses import PerSampleLoss, per_sample
+from es_repro.selection.replay import Replay, Trace
 from es_repro.selection.sampler import PlannedBatchSampler
 from es_repro.selection.sampling import count, draw
 from es_repro.selection.schedule import (
@@ -35,8 +36,10 @@ __all__ = [
     "PerSampleLoss",
     "PlannedBatchSampler",
     "ProgressScheduler",
+    "Replay",
     "Selection",
     "Selector",
+    "Trace",
     "constant",
     "count",
     "create",

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from es_repro.selection.checks import as_choice, as_int, one_of, require
+from es_repro.selection.checks import as_choice, as_int, check_rows, one_of, require
 from es_repro.selection.cost import Cost
 from es_repro.selection.streams import stream
 from es_repro.selection.watch import Watch
@@ -59,6 +59,7 @@ class Selector:
         ValueError: a value outside its range; the message names it.
     """
 
+    is_method: bool = True  # one that `create` finds by its name
     level: Level = "none"
     uses_history: bool = False
     uses_differences: bool = False
@@ -68,6 +69,7 @@ class Selector:
     batch_ratio: float | None = None  # b/B of a selecting epoch; None where nothing is picked
     prune_ratio: float | None = None  # share of the samples left out of a selecting epoch
     weights: Tensor | None = None  # [n] float32: what a draw is proportional to, where kept
+    order_seed: int | None = None  # of the order that epochs are visited in; None: the sampler's
 
     def __init__(
         self,
@@ -116,12 +118,21 @@ class Selector:
         """Whether the epoch now planned needs a scoring pass."""
         return False
 
-    def select(self, index: Tensor, losses: Tensor, **signals: Tensor) -> Tensor:
+    @property
+    def needs_losses(self) -> bool:
+        """Whether the next `select` needs the losses of a scoring pass.
+
+        Where it does not, it is given None, and `observe` the losses of what it picked.
+        """
+        return True
+
+    def select(self, index: Tensor, losses: Tensor | None, **signals: Tensor) -> Tensor:
         """Update the tables and pick the mini-batch; does not wait for the device.
 
         Args:
             index: [B] int64 sample ids, distinct.
-            losses: [B] float, before the step; any float type, kept as float32.
+            losses: [B] float, before the step; any float type, kept as float32. None where
+                `needs_losses` is false: nothing is updated then.
             **signals: [B, ...], those of `signals`.
 
         Returns:
@@ -131,6 +142,9 @@ class Selector:
         Raises:
             ValueError: shapes, types or signals that do not fit.
         """
+        if losses is None:
+            require(not self.needs_losses, "losses", None, "[B], the losses of a scoring pass")
+            return self._pick_unscored(index)
         losses = self._take_in(index, losses, signals)
         if not self.selects_batches:
             return torch.arange(len(losses), device=losses.device)
@@ -152,8 +166,27 @@ class Selector:
             index: [m] int64 sample ids.
             losses: [m] float, with gradient.
         """
-        _check_rows(index, losses)
+        check_rows(index, losses)
         return self._weighted(index, losses).mean()
+
+    def weigh(self, index: Tensor) -> Tensor:
+        """How much each sample counts in the objective of this epoch: [m] float32.
+
+        Args:
+            index: [m] int64 sample ids, on the device.
+        """
+        return self._weighted(index, torch.ones(len(index), device=index.device))
+
+    def check_cut(self, meta_batch_size: int, world_size: int) -> None:
+        """See that the method can work with such batches; `PlannedBatchSampler` asks.
+
+        Raises:
+            ValueError: it cannot; names what to change.
+        """
+        ratio, rows = self.batch_ratio, meta_batch_size // world_size
+        if ratio is not None:
+            allowed = f"at least half a sample of the {rows} a rank loads (meta_batch_size)"
+            require(ratio * rows >= 0.5, "batch_ratio", ratio, allowed)
 
     def check(self) -> None:
         """Look at what was seen since the last call; the one method that waits for the device.
@@ -259,6 +292,10 @@ class Selector:
         """Positions of the mini-batch, after `_update`; arguments as there."""
         raise NotImplementedError(f"{type(self).__name__} selects batches and has no _pick")
 
+    def _pick_unscored(self, index: Tensor) -> Tensor:
+        """Positions of the mini-batch, where no losses are needed."""
+        raise NotImplementedError(f"{type(self).__name__} needs no losses and cannot pick")
+
     def _weighted(self, index: Tensor, losses: Tensor) -> Tensor:
         """The losses [m] as they count in the objective; arguments as of `reduce`."""
         return losses
@@ -288,7 +325,7 @@ class Selector:
 
     def _take_in(self, index: Tensor, losses: Tensor, signals: Mapping[str, Tensor]) -> Tensor:
         """Check, cast, watch and update; the losses as float32, NaN where not finite."""
-        _check_rows(index, losses)
+        check_rows(index, losses)
         missing = sorted(self.signals - signals.keys())
         require(not missing, "signals", sorted(signals), f"given with {', '.join(missing)} too")
         for name in self.signals:
@@ -361,16 +398,3 @@ def _as_device(device: torch.device | str) -> torch.device:
         return torch.device(device)
     except RuntimeError as error:
         raise ValueError(f"device={device!r}: must be a torch device") from error
-
-
-def _check_rows(index: Tensor, losses: Tensor) -> None:
-    if losses.ndim == 0:
-        raise ValueError(
-            "losses.shape=(): must be [m], one loss a sample; build the loss with "
-            'reduction="none", or wrap it in per_sample'
-        )
-    require(losses.ndim == 1, "losses.shape", tuple(losses.shape), "[m], one loss a sample")
-    require(losses.is_floating_point(), "losses.dtype", losses.dtype, "a float type")
-    require(index.dtype == torch.int64, "index.dtype", index.dtype, "torch.int64")
-    fits = index.shape == losses.shape
-    require(fits, "index.shape", tuple(index.shape), f"{tuple(losses.shape)}, as of the losses")

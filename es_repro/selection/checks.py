@@ -5,7 +5,12 @@ import numbers
 from collections.abc import Sequence
 from typing import Any, get_args
 
-__all__ = ["as_choice", "as_int", "as_real", "as_reals", "one_of", "require", "require_bool"]
+import torch
+from torch import Tensor
+
+__all__ = [
+    "as_choice", "as_int", "as_real", "as_reals", "check_rows", "one_of", "require", "require_bool",
+]  # fmt: skip
 
 
 def require(condition: bool, name: str, value: object, allowed: str) -> None:
@@ -70,6 +75,24 @@ def one_of(unknown: object, allowed: Sequence[str]) -> str:
     close = difflib.get_close_matches(str(unknown), allowed, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"one of {', '.join(allowed)}{hint}"
+
+
+def check_rows(index: Tensor, losses: Tensor) -> None:
+    """See that ids [m] and losses [m] are of one batch, one loss a sample.
+
+    Raises:
+        ValueError: shapes or types that are not; says how to mend the usual mistake.
+    """
+    if losses.ndim == 0:
+        raise ValueError(
+            "losses.shape=(): must be [m], one loss a sample; build the loss with "
+            'reduction="none", or wrap it in per_sample'
+        )
+    require(losses.ndim == 1, "losses.shape", tuple(losses.shape), "[m], one loss a sample")
+    require(losses.is_floating_point(), "losses.dtype", losses.dtype, "a float type")
+    require(index.dtype == torch.int64, "index.dtype", index.dtype, "torch.int64")
+    fits = index.shape == losses.shape
+    require(fits, "index.shape", tuple(index.shape), f"{tuple(losses.shape)}, as of the losses")
 
 
 def _is_inside(value: object, interval: str) -> bool:

@@ -64,7 +64,7 @@ def _defined_in(module_name: str) -> type[Selector] | None:
     for name in getattr(module, "__all__", ()):
         found = getattr(module, name)
         own = isinstance(found, type) and found.__module__ == module.__name__
-        if own and issubclass(found, Selector) and found is not Selector:
+        if own and issubclass(found, Selector) and found is not Selector and found.is_method:
             method: type[Selector] = found
             return method
     return None

@@ -24,7 +24,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
     Args:
         selector: whose plans are carried; it is told the rank, so that each draws by itself.
         meta_batch_size: B over all ranks, divisible by their number.
-        seed: of the shuffle, equal on all ranks.
+        seed: of the shuffle, equal on all ranks, unless the selector brings its own.
         rank: of this process.
         world_size: W.
         drop_last: leave out a short last meta-batch, unless it is the only one.
@@ -52,17 +52,17 @@ class PlannedBatchSampler(Sampler[list[int]]):
         self.rank = as_int("rank", rank, minimum=0)
         require(self.rank < self.world_size, "rank", rank, f"in 0..{self.world_size - 1}")
         selector.rank = self.rank
-        self.seed = as_int("seed", seed)
+        self.seed = as_int("seed", seed if selector.order_seed is None else selector.order_seed)
         require_bool("drop_last", drop_last)
         self.drop_last = drop_last
-        self._require_a_mini_batch()
+        selector.check_cut(self.meta_batch_size, self.world_size)
         self.plan: EpochPlan | None = None
         self._indices: Tensor | None = None
 
     def set_epoch(self, epoch: int) -> None:
-        """Plan an epoch and shuffle it; the shuffle is a function of (seed, epoch, plan)."""
+        """Plan an epoch and shuffle it: a function of (seed, epoch, set of planned ids)."""
         self.plan = self.selector.plan_epoch(epoch)
-        ids = self.plan.indices.cpu()
+        ids = _ascending(self.plan.indices.cpu())
         share = len(ids) // self.world_size
         enough = f"at least world_size={self.world_size}"
         require(share > 0, "planned samples", len(ids), enough)
@@ -100,8 +100,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
         starts = range(0, len(self) * size, size)
         return (ids[start : start + size].tolist() for start in starts)
 
-    def _require_a_mini_batch(self) -> None:
-        ratio, rows = self.selector.batch_ratio, self.rank_batch_size
-        if ratio is not None:
-            allowed = f"at least half a sample of the {rows} a rank loads (meta_batch_size)"
-            require(ratio * rows >= 0.5, "batch_ratio", ratio, allowed)
+
+def _ascending(ids: Tensor) -> Tensor:
+    """The ids [k] in ascending order, in which every method of ours plans them anyway."""
+    return ids if bool((ids[1:] > ids[:-1]).all()) else ids.sort().values

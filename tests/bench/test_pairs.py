@@ -5,6 +5,7 @@ import json
 import numpy as np
 import torch
 
+from es_repro.bench.__main__ import main
 from es_repro.bench.pairs import Kind, kinds_of, measure_all
 from es_repro.bench.stepping import paired_seconds
 from es_repro.train import train
@@ -61,6 +62,23 @@ def test_contended_rows_are_measured_once(quick, tmp_path, monkeypatch):
         assert found["low"] <= found["time_saved"] <= found["high"] < 1
         assert {step["kind"] for step in found["steps"]} <= {"plain", "selecting"}
     assert measure_all(runs, "demo/digits", data_root="none", pairs=3) == []
+
+
+def test_a_disturbed_measurement_is_said_and_not_kept(quick, tmp_path, monkeypatch, capsys):
+    for method in ("baseline", "es"):
+        train(quick(f"method={method}", "experiment=demo/digits"))
+    monkeypatch.setattr("es_repro.bench.pairs.Strangers.cores", lambda _: 1.5)
+    monkeypatch.setattr("sys.argv", [
+        "es_repro.bench", "pairs", "demo/digits", "--every", "--pairs", "3",
+        "--runs", str(tmp_path / "runs"),
+    ])  # fmt: skip
+    main()
+
+    assert capsys.readouterr().out == (
+        "demo/digits es: measured, but not kept: others used 1.5 cores meanwhile; "
+        "measure on an idle machine\n"
+    )
+    assert list(tmp_path.glob("runs/*/paired.json")) == []
 
 
 def test_clocks_of_an_idle_machine_need_no_measurement(quick, tmp_path):

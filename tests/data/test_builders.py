@@ -80,8 +80,8 @@ def test_the_data_root_may_be_a_string_with_a_tilde(hub, monkeypatch):
 
 
 def test_what_a_run_trains_on_shows_in_the_fingerprint(hub):
-    choices = [{}, {"subset": 30}, {"subset": 30, "subset_seed": 1}, {"noise": 0.5},
-               {"noise": 0.5, "noise_seed": 1}, {"split": "validation"}]  # fmt: skip
+    choices = [{}, {"subset": 30}, {"subset": 30, "subset_seed": 1}, {"label_noise": 0.5},
+               {"label_noise": 0.5, "noise_seed": 1}, {"split": "validation"}]  # fmt: skip
     prints = [cifar(data_root=hub, **choice).fingerprint for choice in choices]
     assert len(set(prints)) == len(prints)
     assert prints[1] == cifar(data_root=hub, subset=0.5).fingerprint
@@ -99,8 +99,8 @@ def test_global_generators_are_untouched(hub):
         return torch.get_rng_state().tolist(), numpys, random.getstate()
 
     before = states()
-    digits(subset=100, noise=0.2, split="validation")
-    cifar(data_root=hub, subset=20, noise=0.2)
+    digits(subset=100, label_noise=0.2, split="validation")
+    cifar(data_root=hub, subset=20, label_noise=0.2)
     assert states() == before
 
 

@@ -56,14 +56,14 @@ def test_a_stratified_draw_takes_every_sample_equally_often():
 
 
 def test_the_test_split_is_left_alone(train, test):
-    kept, held = choose(train, test, Choice(subset=8, noise=0.9), num_classes=4)
+    kept, held = choose(train, test, Choice(subset=8, label_noise=0.9), num_classes=4)
     assert len(kept) == 8
     assert rows(held) == list(range(12))
     assert torch.equal(held.targets, test.targets)
 
 
 def test_a_validation_cut_is_not_trained_on_and_has_clean_labels(train, test):
-    choice = Choice(split="validation", validation=0.2, noise=1.0)
+    choice = Choice(split="validation", validation=0.2, label_noise=1.0)
     kept, held = choose(train, test, choice, num_classes=4)
     assert sorted(rows(kept) + rows(held)) == list(range(100))
     assert held.targets.bincount().tolist() == [5] * 4
@@ -80,8 +80,8 @@ def test_the_cut_does_not_depend_on_the_subset(train, test):
 
 
 def test_a_sample_keeps_its_label_in_every_subset(train, test):
-    whole, _ = choose(train, test, Choice(noise=0.5), num_classes=4)
-    part, _ = choose(train, test, Choice(noise=0.5, subset=40), num_classes=4)
+    whole, _ = choose(train, test, Choice(label_noise=0.5), num_classes=4)
+    part, _ = choose(train, test, Choice(label_noise=0.5, subset=40), num_classes=4)
     assert torch.equal(part.targets, whole.targets[rows(part)])
     assert not torch.equal(whole.targets, train.targets)
 
@@ -94,7 +94,7 @@ def test_a_share_is_rounded_half_up_and_counts_as_much_as_a_number(train, test):
 
 def test_the_keys_are_the_seeds(train, test):
     def picked(**seeds):
-        kept, _ = choose(train, test, Choice(subset=40, noise=0.5, **seeds), num_classes=4)
+        kept, _ = choose(train, test, Choice(subset=40, label_noise=0.5, **seeds), num_classes=4)
         return rows(kept), kept.targets.tolist()
 
     assert picked() == picked(subset_seed=0, noise_seed=0)
@@ -130,6 +130,15 @@ def test_noise_of_none_and_of_all(noise):
     assert torch.equal(flipped, targets if noise == 0 else 1 - targets)
 
 
+def test_the_samples_with_a_wrong_label_are_known(train, test):
+    noisy, held = choose(train, test, Choice(subset=40, label_noise=0.5), num_classes=4)
+    assert torch.equal(noisy.corrupted, noisy.targets != train.targets[rows(noisy)])
+    assert 0 < int(noisy.corrupted.sum()) < 40
+    assert held.corrupted is None
+    clean, _ = choose(train, test, Choice(subset=40), num_classes=4)
+    assert clean.corrupted is None
+
+
 def test_more_noise_flips_more_of_the_same():
     targets = torch.arange(200) % 4
     few, many = (mislabel(targets, noise, 4, stream(0, "noise", 0)) for noise in (0.2, 0.6))
@@ -154,8 +163,8 @@ def test_a_bad_subset_is_named(train, test, subset, shown):
         ("split", "train", "'test' or 'validation'"),
         ("validation", 0.0, "in (0, 1)"),
         ("validation", 1.0, "in (0, 1)"),
-        ("noise", -0.1, "in [0, 1]"),
-        ("noise", 1.1, "in [0, 1]"),
+        ("label_noise", -0.1, "in [0, 1]"),
+        ("label_noise", 1.1, "in [0, 1]"),
         ("subset_seed", 0.5, "an integer"),
         ("noise_seed", None, "an integer"),
     ],

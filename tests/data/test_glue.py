@@ -77,7 +77,7 @@ def test_subsets_cuts_and_noise_keep_texts_and_labels_together(make):
     for split in (part.train, part.evaluation):
         for i in range(len(split)):
             assert labels[tuple(row(split, i))] == int(split.targets[i])
-    noisy = make("cola", noise=1.0)
+    noisy = make("cola", label_noise=1.0)
     assert torch.equal(noisy.train.targets, 1 - whole.train.targets)
     assert torch.equal(noisy.evaluation.targets, whole.evaluation.targets)
 
@@ -87,8 +87,8 @@ def test_numbers_are_cut_uniformly_and_have_no_noise(make):
     assert (len(part.train), len(part.evaluation)) == (9, 6)
     whole = make("stsb").train.targets.tolist()
     assert set(part.train.targets.tolist()) <= set(whole)
-    with pytest.raises(ValueError, match=r"^noise=0.1: must be 0: the labels of stsb"):
-        make("stsb", noise=0.1)
+    with pytest.raises(ValueError, match=r"^label_noise=0.1: must be 0: the labels of stsb"):
+        make("stsb", label_noise=0.1)
 
 
 def test_shards_of_the_hub_read_as_one(make, tmp_path):

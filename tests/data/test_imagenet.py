@@ -80,7 +80,7 @@ def test_the_hub_s_unlabelled_test_split_is_left_alone(tmp_path):
 
 
 def test_subset_cut_and_noise_are_those_of_resident_data(root):
-    data = tiny(root, split="validation", validation=0.2, subset=6, noise=1.0)
+    data = tiny(root, split="validation", validation=0.2, subset=6, label_noise=1.0)
 
     assert data.split == "validation"
     assert (data.train.split, data.evaluation.split) == ("train", "train")

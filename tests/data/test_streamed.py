@@ -160,6 +160,16 @@ def test_evaluation_is_in_order_and_the_same_every_time(root, num_workers):
     assert same(once, list(loader(root, seed=5).evaluation(4)))
 
 
+def test_only_the_wanted_batches_of_evaluation_are_decoded(root):
+    ours = loader(root)
+    whole, read = list(ours.evaluation(4)), []
+    stored = ours._pictures._held.stored
+    reading, stored.read = stored.read, lambda at: read.append(at) or reading(at)
+    assert same(list(ours.evaluation(4, [2, 0])), [whole[2], whole[0]])
+    assert ours.num_evaluated == len(VAL[1])
+    assert len(read) == len(whole[2][1]) + len(whole[0][1])
+
+
 def test_evaluation_between_two_halves_of_an_epoch_costs_neither(root):
     ours = loader(root, num_workers=2)
     whole = epoch(ours, 0)

@@ -103,6 +103,7 @@ class RunsRoot:
         lines = [{"kind": "event", "step": -1, "epoch": 0, "event": "started", "time": 1.0}]
         for epoch in range(1, EPOCHS + 1):
             at = {"step": 32 * epoch, "epoch": epoch}
+            at |= {"cost/bp_samples": known(row)[1] * SAMPLES * epoch}
             lines.append({"kind": "epoch", **at, "test/accuracy": known(row)[0] * epoch / EPOCHS})
         return "".join(json.dumps(line) + "\n" for line in lines)
 
@@ -128,6 +129,17 @@ def root(tmp_path: Path) -> RunsRoot:
 @pytest.fixture
 def sweep(root: RunsRoot) -> RunsRoot:
     """Table 2's demo as it looks after a real night: most of it finished, some of it not."""
+    return after_a_night(root)
+
+
+@pytest.fixture(scope="module")
+def one_sweep(tmp_path_factory: pytest.TempPathFactory) -> RunsRoot:
+    """The same, once a module: for tests that only read it."""
+    return after_a_night(RunsRoot(tmp_path_factory.mktemp("sweep") / "runs"))
+
+
+def after_a_night(root: RunsRoot) -> RunsRoot:
+    """Put Table 2's demo into a run root, some of it failed, killed, missing or without data."""
     ten, hundred, fifty = (
         f"demo/table2_{name}"
         for name in ("cifar10_resnet18", "cifar100_resnet18", "cifar100_resnet50")

@@ -95,6 +95,14 @@ def test_figure_10_leaves_out_epochs_without_an_evaluation(root):
     assert axis.get_legend().get_texts()[0].get_text() == "ES (2 seeds)"
 
 
+@pytest.mark.parametrize("name", ["fig9", "fig10"])
+def test_a_history_without_what_is_drawn_is_named(root, name):
+    for row in ("baseline", "eswp"):
+        history(root.add(f"demo/{TEN}", row, 0), [{"step": 8, "epoch": 2, "train/loss": 1.0}])
+    with pytest.raises(ReportError, match=rf"{name}: needs .*; run `make table2 PRESET=demo`"):
+        drawn(FIGURES[name], source(root))
+
+
 def test_figure_9_ranks_classes_at_three_stages(root):
     folder = root.add(f"demo/{TEN}", "eswp", 0)
     lines = [
@@ -166,7 +174,8 @@ def test_figure_3_has_losses_by_epoch_and_accuracies_in_brackets(root):
 
 def test_figure_4_shows_the_paper_beside_its_own_recipe_alone():
     ours = pd.DataFrame({"row": ["es"], "step": [10], "minutes": [1.0], "mean": [30.0],
-                         "sd": [float("nan")], "seeds": [1], "origin": ["ours"]})  # fmt: skip
+                         "sd": [float("nan")], "seeds": [1], "origin": ["ours"],
+                         "quantity": ["pass@1"]})  # fmt: skip
     figure = maths.draw(pd.concat([ours, maths._reported()], ignore_index=True))
     words = texts(figure)
     assert "ES (1 seed)" in words

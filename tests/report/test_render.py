@@ -33,7 +33,7 @@ def cells(markdown, setting, method):
 
 def test_markdown_shows_the_numbers_and_their_marks(sweep):
     text = to_markdown(table(sweep))
-    first = "CIFAR-10, ResNet-18"
+    first = "CIFAR-10, 2,000 images, small net"
     assert cells(text, first, "ES") == [
         "ES", "59.45 ± 0.35", "2", "-0.75 [-1.39, -0.11]", "31.8", "0.0", "65.0", "35.0",
         "95.4", "0.0", "10", "other recipe",
@@ -146,7 +146,7 @@ def test_a_document_without_a_finished_run_still_stands(root):
     kept, listed = resolve(frame(root))
     text = document("T", table(root), kept, listed, ["make table2"])
     assert "Runs: 0 finished" in text
-    assert cells(text, "CIFAR-10, ResNet-18", "ES")[1] == "not run (no data)"
+    assert cells(text, "CIFAR-10, 2,000 images, small net", "ES")[1] == "not run (no data)"
 
 
 def test_clock_and_paired_steps_stand_beside_each_other(root):
@@ -159,7 +159,7 @@ def test_clock_and_paired_steps_stand_beside_each_other(root):
         root.add(TEN, row, 0, summary={"time/train_seconds": seconds}, paired=paired)
     lines = [line for line in table(root).legend if line.startswith("Time, ")]
     assert lines == [
-        "Time, UCB (CIFAR-10, ResNet-18): clock 25.0%, paired 29.0% [28.5, 29.8]. FINDING: the "
-        "clock lies outside the interval of the paired steps.",
-        "Time, ES (CIFAR-10, ResNet-18): clock 31.5%, paired 31.5% [30.5, 32.0].",
+        "Time, UCB (CIFAR-10, 2,000 images, small net): clock 25.0%, paired 29.0% [28.5, 29.8]. "
+        "FINDING: the clock lies outside the interval of the paired steps.",
+        "Time, ES (CIFAR-10, 2,000 images, small net): clock 31.5%, paired 31.5% [30.5, 32.0].",
     ]

@@ -1,5 +1,6 @@
 import json
 
+from es_repro.report.cells import resolve
 from es_repro.report.runs import Member, Run, settings, tidy
 
 
@@ -43,6 +44,23 @@ def test_values_of_an_odd_type_become_missing():
     frame = tidy([Member("e", "es", 0, "aa")], {"aa": run})
     columns = ["config.dataset.subset", "config.recipe.paper", "test/accuracy", "loss/curve"]
     assert frame[columns].isna().all(axis=None)
+
+
+def test_a_record_in_percent_is_named_and_left_out():
+    runs = {
+        "aa": Run("finished", summary={"test/accuracy": 0.5}),
+        "bb": Run("finished", summary={"test/accuracy": 76.25, "cost/flops": 1e12}),
+        "cc": Run("finished", summary={"test/loss": 2.5, "test/accuracy": 1}),
+    }
+    members = [Member("e", "es", seed, name) for seed, name in enumerate(runs)]
+    frame = tidy(members, runs)
+
+    assert list(frame["state"]) == ["finished", "failed", "finished"]
+    kept, listed = resolve(frame)
+    assert list(listed["run"]) == ["bb"]
+    reason = "failed: test/accuracy=76.25: not a share in [0, 1]; in percent?"
+    assert list(listed["reason"]) == [reason]
+    assert list(kept[kept["state"] == "finished"]["test/accuracy"]) == [0.5, 1.0]
 
 
 def test_the_frame_survives_parquet_and_an_empty_one_has_the_columns(tmp_path):

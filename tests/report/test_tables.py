@@ -32,7 +32,7 @@ def with_accuracies(root, row, accuracies, prefix="demo/", **changes):
 def test_rows_settings_and_blocks_are_the_issues(sweep):
     result = build(TABLES["table2"], frame(sweep), paper_table(2), "demo")
     assert len(result) == 3 * 13
-    first = result[result["setting"] == "CIFAR-10, ResNet-18"]
+    first = result[result["setting"] == "CIFAR-10, 2,000 images, small net"]
     assert list(first[first["block"] == "methods"]["method"]) == [
         "Baseline", "UCB", "KA", "InfoBatch", "Loss", "Order", "ES", "ESWP",
     ]  # fmt: skip

@@ -28,7 +28,7 @@ def frame(source: Source) -> pd.DataFrame:
     """A line a stage and class: epoch, count (mean over the seeds), low, high, rank, seeds."""
     experiment = _EXPERIMENT.get(source.preset, "table2_cifar100_resnet50")
     lines = source.epochs([experiment], ["eswp"])
-    if not lines.empty and "selection/class_counts" in lines:
+    if not lines.empty:
         lines = lines[lines["selection/class_counts"].notna()]
     source.require(lines, "fig9", f"finished runs of eswp in {experiment}", "make table2")
     planned = int(lines["epochs"].iloc[0])

@@ -4,6 +4,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from es_repro.report.catalogue import SMALL_CIFAR10
 from es_repro.report.figures.canvas import footnote, headline
 from es_repro.report.figures.source import Source
 from es_repro.report.style import look
@@ -16,14 +17,16 @@ EXPERIMENTS = {
     "table2_cifar100_resnet18": "CIFAR-100, ResNet-18",
     "table2_cifar100_resnet50": "CIFAR-100, ResNet-50",
 }
-_SMALL = {"table2_cifar10_resnet18": "CIFAR-10, 2,000 images, small net"}
+_SMALL = {"table2_cifar10_resnet18": SMALL_CIFAR10}
 
 
 def frame(source: Source) -> pd.DataFrame:
     """A line an evaluation: heading, row, seed, samples back-propagated, accuracy in percent."""
     lines = source.epochs(EXPERIMENTS, ROWS)
+    if not lines.empty:
+        known = lines["test/accuracy"].notna() & lines["cost/bp_samples"].notna()
+        lines = lines[lines["evaluated"] & known]
     source.require(lines, "fig10", "finished runs of Table 2 (baseline, es, eswp)", "make table2")
-    lines = lines[lines["evaluated"] & lines["test/accuracy"].notna()]
     stems = lines["experiment"].str.split("/").str[-1]
     headings = EXPERIMENTS | (_SMALL if source.preset == "demo" else {})
     return pd.DataFrame({

@@ -23,8 +23,7 @@ def frame(source: Source) -> pd.DataFrame:
     """A line an evaluation: row, seed, epoch, hours, loss (held out), tuned, reported accuracy."""
     lines = source.epochs(["table4_mae_pretrain_vitl"], ROWS)
     if not lines.empty:
-        known = lines["evaluated"] & lines.get("test/loss", pd.Series(None, lines.index)).notna()
-        lines = lines[known]
+        lines = lines[lines["evaluated"] & lines["test/loss"].notna()]
     source.require(lines, "fig3", "finished runs of table4_mae_pretrain_vitl", "make table4")
     tuned = source.finished(["table4_mae_finetune_vitl"], ACCURACY)
     accuracies = tuned.groupby("row")["value"].mean() if len(tuned) else pd.Series(dtype=float)

@@ -47,8 +47,8 @@ def frame(source: Source) -> pd.DataFrame:
         runs = source.finished([experiment], ACCURACY)
         if runs.empty:
             continue
-        other = source.finished([_DEMO_BASELINE if demo else reference], ACCURACY)
-        baseline = other[other["row"] == "baseline"]
+        at = _DEMO_BASELINE if demo else reference
+        baseline = source.finished([at], ACCURACY, ["baseline"])
         part = _points(runs, baseline, pattern)
         part["side"] = side
         part["title"] = (_DEMO_TITLES if demo else _TITLES)[side]

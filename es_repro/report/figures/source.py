@@ -1,7 +1,7 @@
 """What figures are drawn from: the frame of runs, and the histories of those they show."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +15,11 @@ from es_repro.report.tables import observations
 __all__ = ["Source", "histories"]
 
 
+_DRAWN = (
+    "test/accuracy", "test/loss", "cost/bp_samples", "time/train_seconds", "selection/class_counts",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a figure finds its numbers.
@@ -23,26 +28,37 @@ class Source:
         runs: the tidy frame of `runs.tidy`; empty for figures that need none.
         root: folder of the runs.
         preset: which form of the experiments.
+        used: the runs handed out so far: what a figure rests on.
     """
 
     runs: pd.DataFrame
     root: Path
     preset: Preset
+    used: set[str] = field(default_factory=set)
 
     def experiment(self, name: str) -> str:
         """An experiment's name in this form."""
         return name if self.preset == "paper" else f"{self.preset}/{name}"
 
-    def finished(self, experiments: Iterable[str], measure: Measure) -> pd.DataFrame:
+    def finished(
+        self, experiments: Iterable[str], measure: Measure, rows: Iterable[str] | None = None
+    ) -> pd.DataFrame:
         """Their finished runs, one a seed and row, with `value` in the measure's unit.
 
         Args:
             experiments: without the preset's prefix.
             measure: what is shown.
+            rows: these alone; None: all.
         """
         settings = tuple(Setting(name, name, measure=measure) for name in experiments)
         spec = TableSpec("figure", "", settings, "")
-        return observations(spec, self.runs, self.preset)
+        found = observations(spec, self.runs, self.preset)
+        return self.hand_out(found if rows is None else found[found["row"].isin(list(rows))])
+
+    def hand_out(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """`runs`, noted as used."""
+        self.used.update(str(run) for run in runs["run"].dropna())
+        return runs
 
     def epochs(self, experiments: Iterable[str], rows: Iterable[str]) -> pd.DataFrame:
         """Epoch lines of the histories of runs that have begun, finished or not.
@@ -53,7 +69,7 @@ class Source:
         names = [self.experiment(name) for name in experiments]
         asked = self.runs[self.runs["experiment"].isin(names)]
         kept, _ = resolve(asked[asked["row"].isin(list(rows))])
-        return histories(self.root, kept[kept["state"].eq("finished")])
+        return histories(self.root, self.hand_out(kept[kept["state"].eq("finished")]))
 
     def require(self, frame: pd.DataFrame, figure: str, needs: str, make: str) -> pd.DataFrame:
         """`frame`, unless it is empty.
@@ -68,7 +84,10 @@ class Source:
 
 
 def histories(root: Path, runs: pd.DataFrame) -> pd.DataFrame:
-    """Epoch lines of each run, beside what it is; `evaluated`: its metrics are of that epoch."""
+    """Epoch lines of each run, beside what it is; `evaluated`: its metrics are of that epoch.
+
+    What figures draw is always a column, empty where no record has it.
+    """
     parts = []
     for _, run in runs.iterrows():
         lines = read_history(root / str(run["run"]))
@@ -78,7 +97,10 @@ def histories(root: Path, runs: pd.DataFrame) -> pd.DataFrame:
         about["epochs"] = run["config.epochs"]
         epochs = lines[lines["kind"] == "epoch"].dropna(axis=1, how="all")
         parts.append(epochs.assign(evaluated=_evaluated(epochs), **about))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    if not parts:
+        return pd.DataFrame()
+    found = pd.concat(parts, ignore_index=True)
+    return found.reindex(columns=list(dict.fromkeys([*found.columns, *_DRAWN])))
 
 
 def _evaluated(epochs: pd.DataFrame) -> "pd.Series[bool]":

@@ -1,0 +1,225 @@
+"""Advice against what it predicts: whole short runs with and without selection, in turn."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig
+
+from es_repro.advise import Advice
+from es_repro.advise.ours import advise_methods, settled
+from es_repro.bench.own_loop import OwnLoop
+from es_repro.bench.ratios import Estimate, estimate
+from es_repro.bench.rigs import described, small_images
+from es_repro.build import build_engine
+from es_repro.data import ImageData
+from es_repro.engine import Engine
+from es_repro.parallel.bystander import Bystander
+from es_repro.selection import create, require, selector_class
+
+__all__ = ["CASES", "Compared", "Comparison", "Trial", "compare"]
+
+Method = tuple[str, dict[str, Any]]
+Run = Callable[[str, Mapping[str, Any]], tuple[float, float]]
+
+COMMON = (
+    "dataset=cifar10", "meta_batch_size=128", "++compile=false", "tracker=none",
+    "run.checkpoint_every_seconds=1000000000",
+)  # fmt: skip
+# By name: overrides of `es_repro.train`, and how many workers decode for a plain loop around the
+# same net; None: the engine's own loop on resident data.
+CASES: dict[str, tuple[Sequence[str], int | None]] = {
+    "resnet8": (("model=resnet8",), None),
+    "vit": (("model=vit_tiny_p8", "optimizer=adamw"), None),
+    "mlp, plain loop": (("model=mlp", "model.hidden=[512,512]"), 0),
+    "mlp, plain loop, 2 workers": (("model=mlp", "model.hidden=[512,512]"), 2),
+}
+# One of every kind: batch level at three ratios and with pruning, its control, set level.
+METHODS: tuple[Method, ...] = (
+    ("es", {"batch_ratio": 0.5}),
+    ("es", {"batch_ratio": 0.25}),
+    ("es", {"batch_ratio": 0.125}),
+    ("eswp", {"batch_ratio": 0.25, "prune_ratio": 0.2}),
+    ("random", {"batch_ratio": 0.25}),
+    ("ucb", {"prune_ratio": 0.3}),
+    ("infobatch", {"prune_ratio": 0.5}),
+)
+OWN_METHODS = (METHODS[1], METHODS[3], METHODS[4])  # of the plain loops: beside their loaders
+SHARES_ALIKE = 0.01  # of the samples trained, within which the cost model was right
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How runs are compared.
+
+    Attributes:
+        pairs: whole runs of every method.
+        num_samples: n, of a short epoch.
+        num_epochs: E.
+        rounds: of the advice.
+        data_root: where CIFAR-10 may lie.
+        overrides: of every run, as of `es_repro.train`.
+    """
+
+    pairs: int = 5
+    num_samples: int = 2560
+    num_epochs: int = 10
+    rounds: int = 30
+    data_root: str = "data"
+    overrides: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One method: the ratio of a whole run to the run without selection, told and found.
+
+    Attributes:
+        method: its name.
+        batch_ratio: b/B, or None.
+        predicted: by the advice.
+        measured: medians over the pairs.
+        ideal: in FLOPs.
+        expected_share: of the samples trained, by the cost model.
+        trained_share: counted.
+    """
+
+    method: str
+    batch_ratio: float | None
+    predicted: Estimate
+    measured: Estimate
+    ideal: float
+    expected_share: float
+    trained_share: float
+
+    @property
+    def points(self) -> float:
+        """Predicted minus measured, in hundredths of the baseline's time."""
+        return 100 * (self.predicted.median - self.measured.median)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it is the clock alone that was predicted: the losses had no say in the share."""
+        return abs(self.trained_share - self.expected_share) <= SHARES_ALIKE
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One loop: the advice on it, and the runs of every method.
+
+    Attributes:
+        case: its name in `CASES`.
+        data: what the images were.
+        advice: taken before the runs.
+        baseline_seconds: median of the runs without selection.
+        rows: one a method.
+    """
+
+    case: str
+    data: str
+    advice: Advice
+    baseline_seconds: float
+    rows: list[Compared]
+
+
+def compare(
+    case: str, trial: Trial, show: Callable[[float, str], None] = lambda *_: None
+) -> Comparison:
+    """Take advice on a loop, then run it with every method, in turn.
+
+    Args:
+        case: of `CASES`.
+        trial: how.
+        show: called with the share done and what is running.
+    """
+    require(case in CASES, "case", case, f"one of {'; '.join(CASES)}")
+    words, workers = CASES[case]
+    config, device = settled(
+        [*COMMON, *words, f"epochs={trial.num_epochs}", "method=baseline", *trial.overrides]
+    )
+    data = small_images("auto", trial.data_root, trial.num_samples)
+    methods = list(METHODS if workers is None else OWN_METHODS)
+    show(0.0, f"{case}: advice")
+    if workers is None:
+        advice = advise_methods(config, device, data, methods, rounds=trial.rounds)
+        run: Run = partial(_engine_run, config, data, device)
+    else:
+        own = OwnLoop(
+            lambda: _engine(config, data, device, "baseline", {}),
+            data,
+            batch_size=config.meta_batch_size,
+            num_epochs=trial.num_epochs,
+            workers=workers,
+            device=device,
+        )
+        rounds = min(trial.rounds, data.num_samples // config.meta_batch_size)
+        advice, run = own.advise(methods, rounds), own.run
+    seconds, shares = _in_turn(run, [("baseline", {}), *methods], trial.pairs, case, show)
+    rows = []
+    for number, ((name, settings), row) in enumerate(zip(methods, advice.rows, strict=True), 1):
+        cost = selector_class(name).expected_cost(trial.num_epochs, **settings)
+        rows.append(
+            Compared(
+                method=name,
+                batch_ratio=settings.get("batch_ratio"),
+                predicted=Estimate(row.time.median, row.time.low, row.time.high),
+                measured=estimate(seconds[:, number] / seconds[:, 0]),
+                ideal=row.ideal,
+                expected_share=cost.back_propagated,
+                trained_share=shares[number],
+            )
+        )
+    return Comparison(case, described(data), advice, float(np.median(seconds[:, 0])), rows)
+
+
+def _in_turn(
+    run: Run,
+    methods: Sequence[Method],
+    pairs: int,
+    case: str,
+    show: Callable[[float, str], None],
+) -> tuple[np.ndarray, list[float]]:
+    """Seconds [pairs, methods] of whole runs, the order reversed each time; the trained shares."""
+    seconds, shares = np.zeros((pairs, len(methods))), [0.0] * len(methods)
+    for pair in range(pairs):
+        order = range(len(methods))
+        for done, number in enumerate(order if pair % 2 == 0 else reversed(order)):
+            name, settings = methods[number]
+            show((pair + done / len(methods)) / pairs, f"{case}: {name}")
+            seconds[pair, number], shares[number] = run(name, settings)
+    return seconds, shares
+
+
+def _engine_run(
+    config: DictConfig,
+    data: ImageData,
+    device: torch.device,
+    name: str,
+    settings: Mapping[str, Any],
+) -> tuple[float, float]:
+    """Train from end to end: seconds of training alone, and the share of samples trained."""
+    engine = _engine(config, data, device, name, settings)
+    engine.alignment.left = 0  # a guard of a run's first steps, outside its clock
+    engine.warm_up()
+    for epoch in range(engine.settings.epochs):
+        engine.epoch, engine.position = epoch, 0
+        with engine.clock.running():
+            engine.train_epoch()
+    share = engine.cost.bp_samples / (data.num_samples * engine.settings.epochs)
+    return engine.clock.train_seconds, share
+
+
+def _engine(
+    config: DictConfig,
+    data: ImageData,
+    device: torch.device,
+    name: str,
+    settings: Mapping[str, Any],
+) -> Engine:
+    selector = create(name, data.num_samples, int(config.epochs), device=device, **settings)
+    return build_engine(
+        config, data=data, selector=selector, record=Bystander(), device=device,
+        precision=config.precision, compiled=config.compile,
+    )  # fmt: skip

@@ -1,0 +1,94 @@
+"""The command line of the judge: python -m es_repro.judge --help."""
+
+import logging
+import os
+import shlex
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from es_repro.config import readable
+from es_repro.files import write_atomically, write_json
+from es_repro.judge.asked import parse
+from es_repro.judge.card import card
+from es_repro.judge.page import page
+from es_repro.judge.session import judge, settle
+from es_repro.judge.terminal import show
+from es_repro.judge.workloads import WORKLOADS
+from es_repro.progress import RunBar
+
+__all__ = ["main"]
+
+WIDTH = 150  # of the tables where there is no terminal to ask
+
+HELP = """\
+Does a selection method work? Many seeds, controls at equal cost, everyone tuned alike.
+
+  python -m es_repro.judge method=es method.beta1=0.5       a method of ours, two minutes
+  python -m es_repro.judge selector=my_module:MySelector    a class of your own
+  python -m es_repro.judge method=es,eswp workload=noise    several, on one workload
+  python -m es_repro.judge effort=full                      every method on every workload
+
+  method=NAME,...       of conf/method; method.KEY=VALUE behind it sets its keys
+  selector=MODULE:CLASS the contract of es_repro.selection, built as
+                        CLASS(num_samples, num_epochs, *, device, seed, **values);
+                        selector.KEY=VALUE behind it gives the values
+  workload=NAME,...     {workloads}
+  effort=fast|full      fast: two minutes, and it says what that resolves (default)
+  resolution=POINTS     seeds enough to decide differences of so many points (0.2)
+  seeds=N               so many, whatever the pilot says
+  device=cpu|cuda|auto  (cpu)
+  out=FOLDER            where the card goes (RUNS_ROOT/judge/card)
+
+Runs are kept under RUNS_ROOT (runs): the same command goes on, or answers at once.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Judge what is asked for; an error is one line and exit code 1."""
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    words = sys.argv[1:] if arguments is None else arguments
+    if {"-h", "--help"} & set(words):
+        print(HELP.format(workloads=", ".join(WORKLOADS)))
+        return 0
+    root = Path(os.environ.get("RUNS_ROOT", "runs"))
+    try:
+        asked = parse(words)
+        session = settle(asked, root)
+        with RunBar("judge", enabled=True) as bar:
+            session.runner.show = bar.show
+            verdict = judge(session, partial(print, flush=True))
+        made = card(session, verdict, shlex.join(["python", "-m", "es_repro.judge", *words]))
+        folder = write(made, Path(asked.settings.get("out", root / "judge" / "card")))
+        show(made, Console(width=None if sys.stdout.isatty() else WIDTH))
+        print(f"{session.runner.runs} runs made in {session.runner.seconds:.0f} s; {folder}")
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Exception as error:
+        if os.environ.get("ES_REPRO_DEBUG"):
+            raise
+        print(f"error: {readable(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def write(made: dict[str, Any], folder: Path) -> Path:
+    """Write a card as `card.json` and `card.html`; answers the page.
+
+    Raises:
+        OSError: no space, no permission.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "card.json", made)
+    html = page(made).encode()
+    write_atomically(folder / "card.html", lambda file: file.write(html))
+    return folder / "card.html"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+"""The arms of a trial: methods, and the controls that each of them has to beat."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
+
+from es_repro.judge.bed import SelectorMaker
+from es_repro.judge.workloads import Workload
+from es_repro.selection import create, selector_class
+
+__all__ = ["FRONTIER", "Arm", "baseline_at", "random_at", "short_of"]
+
+# The baseline's own frontier, as shares of the budget, each with its schedule compressed.
+FRONTIER = (0.5, 0.625, 0.75, 1.0)
+COST_STEP = 0.01  # costs of controls are rounded to it, so that methods of one cost share them
+
+Role = Literal["baseline", "random", "method"]
+
+
+@dataclass(frozen=True, eq=False)
+class Arm:
+    """One way to train, to be tuned and run like every other.
+
+    Attributes:
+        name: unique in a trial.
+        role: what it is for.
+        make: builds a selector.
+        identity: what determines its results, to be hashed: no two arms share one.
+        share: of the workload's epochs that it runs, its schedule compressed.
+        note: said beside it on the card.
+    """
+
+    name: str
+    role: Role
+    make: SelectorMaker
+    identity: Mapping[str, object] = field(default_factory=dict)
+    share: float = 1.0
+    note: str = ""
+
+    def epochs(self, workload: Workload) -> int:
+        """E of its runs: rounded half up, at least 1."""
+        return max(1, math.floor(self.share * workload.epochs + 0.5))
+
+
+def baseline_at(share: float) -> Arm:
+    """The baseline over a share of the epochs."""
+    name = "baseline" if share == 1 else f"baseline@{share:.3g}"
+    version = selector_class("baseline").semantics_version
+    identity = {"method": "baseline", "semantics": version}
+    return Arm(name, "baseline", partial(create, "baseline"), identity, share)
+
+
+def short_of(cost: float, workload: Workload) -> Arm:
+    """The baseline over as many whole epochs as come closest to a cost in budgets."""
+    epochs = max(1, min(workload.epochs, math.floor(cost * workload.epochs + 0.5)))
+    for share in FRONTIER:
+        if baseline_at(share).epochs(workload) == epochs:
+            return baseline_at(share)
+    return baseline_at(round(epochs / workload.epochs, 6))
+
+
+def random_at(cost: float, level: Literal["set", "batch"]) -> Arm | None:
+    """Random rows for the same FLOPs; None where that is all rows.
+
+    Args:
+        cost: in budgets of the baseline.
+        level: `set` trains that share of each epoch's samples, `batch` of each batch.
+    """
+    share = round(cost / COST_STEP) * COST_STEP
+    if not 0 < share < 1:
+        return None
+    values = {"prune_ratio": round(1 - share, 6)} if level == "set" else {"batch_ratio": share}
+    values |= {"annealing_start": 0.0, "annealing_end": 0.0}
+    version = selector_class("random").semantics_version
+    identity = {"method": "random", "semantics": version, **values}
+    make: SelectorMaker = partial(create, "random", **values)  # type: ignore[arg-type]  # floats
+    return Arm(f"random_{level}@{share:.2f}", "random", make, identity)

@@ -1,0 +1,56 @@
+"""Accuracy against FLOPs: the baseline's frontier, the methods, and the controls in grey."""
+
+import io
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from es_repro.report.style import MUTED, look, styled
+
+__all__ = ["frontier_svg"]
+
+
+def frontier_svg(workload: dict[str, Any]) -> str:
+    """One workload of a card as an SVG element, the same text every time.
+
+    Bars are standard errors over seeds. Points above the line gain compute.
+    """
+    with styled():
+        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        axes = figure.subplots()
+        baseline = sorted(
+            (arm for arm in workload["arms"] if arm["role"] == "baseline"),
+            key=lambda arm: arm["cost"],
+        )
+        _points(axes, baseline, workload["seeds"], line="-")
+        for arm in workload["arms"]:
+            if arm["role"] != "baseline":
+                _points(axes, [arm], workload["seeds"])
+        axes.set_xlabel("FLOPs, in budgets of the baseline")
+        unit = (
+            "Accuracy (%)" if workload["measure"] == "accuracy" else "Distance to the optimum (%)"
+        )
+        axes.set_ylabel(unit)
+        if not workload["larger_is_better"]:
+            axes.invert_yaxis()
+        axes.legend(fontsize=6, ncols=2, loc="best")
+        text = io.StringIO()
+        figure.savefig(text, format="svg", metadata={"Date": None})
+    drawn = text.getvalue()
+    return drawn[drawn.index("<svg") :]
+
+
+def _points(axes: Any, arms: list[dict[str, Any]], seeds: int, line: str = "") -> None:  # noqa: ANN401
+    """One colour and marker; random controls share one label."""
+    name = arms[0]["name"]
+    control = arms[0]["role"] == "random"
+    seen = look(name.partition("@")[0].partition(",")[0])
+    labels = axes.get_legend_handles_labels()[1]
+    label = name.partition("@")[0] if control else name
+    axes.errorbar(
+        [arm["cost"] for arm in arms], [arm["mean"] for arm in arms],
+        yerr=[arm["spread"] / seeds**0.5 for arm in arms],
+        color=MUTED if control else seen.colour, marker=seen.marker, markersize=4,
+        markerfacecolor="white" if control else seen.face, linestyle=line or "none",
+        elinewidth=0.8, linewidth=1, label=None if label in labels else label,
+    )  # fmt: skip

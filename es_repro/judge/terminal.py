@@ -1,0 +1,75 @@
+"""The card on a terminal."""
+
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["show"]
+
+COLUMNS = {
+    "short": "short", "random_set": "random set", "random_batch": "random batch",
+    "history": "no history",
+}  # fmt: skip
+
+
+def show(card: dict[str, Any], console: Console) -> None:
+    """Print a table for each workload, a line for each method, and what the words mean.
+
+    Args:
+        card: as `card.card` answers it.
+        console: where to.
+    """
+    for workload in card["workloads"]:
+        console.print(_table(workload))
+        for method in workload["methods"]:
+            console.print(f"- {method['line']}", markup=False, highlight=False)
+        for name, reason in workload["refused"].items():
+            console.print(f"- {name}: not judged: {reason}", markup=False, highlight=False)
+        edges = [arm["name"] for arm in workload["arms"] if not arm["interior"]]
+        note = (
+            f"{workload['statement']}. Tuning: {workload['tuning_runs']} runs, "
+            f"{workload['tuning_budgets']:.0f} budgets beside {workload['reported_budgets']:.0f}."
+        )
+        if edges:
+            note += f" Best rate at the end of the grid: {', '.join(edges)}."
+        console.print(note, markup=False, highlight=False, style="dim")
+    for name, reason in card["missing"].items():
+        console.print(f"{name}: not tried: {reason}", markup=False, highlight=False)
+    for name, broken in card["contract"].items():
+        for promise, message in broken.items():
+            line = f"{name}: breaks the contract ({promise}): {message}"
+            console.print(line, markup=False, highlight=False)
+
+
+def _table(workload: dict[str, Any]) -> Table:
+    unit = "accuracy" if workload["measure"] == "accuracy" else "distance, smaller is better"
+    drawn = Table(
+        title=f"{workload['name']}: {workload['title']} ({unit}, {workload['seeds']} seeds)",
+        title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True,
+    )  # fmt: skip
+    drawn.add_column("")
+    for heading in ("verdict", "mean", "FLOPs", "gain", *COLUMNS.values(), "step", "contract"):
+        drawn.add_column(heading, justify="right")
+    for method in workload["methods"]:
+        controls = [
+            _difference(method["controls"][kind]) if kind in method["controls"] else ""
+            for kind in COLUMNS
+        ]
+        kept = "kept" if method["keeps_contract"] else "broken"
+        drawn.add_row(
+            method["name"], method["verdict"], f"{method['mean']:.2f} ± {method['spread']:.2f}",
+            f"{method['cost']:.0%}", _plain(method["gain"]["text"]), *controls,
+            f"×{method['step_ratio']:.1f}", kept,
+        )  # fmt: skip
+    return drawn
+
+
+def _difference(comparison: dict[str, Any]) -> str:
+    mark = {"better": " *", "worse": " *", "equivalent": " ="}.get(comparison["word"], "")
+    return f"{comparison['difference']:+.2f} ± {comparison['half_width']:.2f}{mark}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")  # an interval, not rich's markup

@@ -1,0 +1,262 @@
+"""What a method is tried on: small problems whose answers are known to be decidable."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Literal, Self
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from es_repro.data import ImageData, digits
+from es_repro.data.cuts import stratified
+from es_repro.judge.perceptrons import Perceptrons
+from es_repro.selection import PlannedBatchSampler, create, one_cycle, stream
+
+__all__ = ["WORKLOADS", "Problem", "SplitName", "Workload", "digits_problem"]
+
+SplitName = Literal["test", "validation"]
+ONE_CYCLE = one_cycle()  # conf/schedule/one_cycle.yaml
+EVALUATION_ROWS = 2**20  # of all members together, held at once
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """One split of a workload, as tensors on one device.
+
+    Attributes:
+        inputs: [n, d] float32, the rows that have ids 0..n-1.
+        targets: [n] int64.
+        held_inputs, held_targets: never trained on.
+        num_classes: C.
+        optimum: parameters of the minimiser, layer by layer, where runs are measured by their
+            distance to it; None: by accuracy on the held-out rows.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    held_inputs: Tensor
+    held_targets: Tensor
+    num_classes: int
+    optimum: Sequence[Tensor] | None = None
+
+    @property
+    def worst(self) -> float:
+        """What a run that diverged scores on every example."""
+        return 0.0 if self.optimum is None else 100.0
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of all that is trained and measured on."""
+        digest = hashlib.sha256()
+        tensors = (self.inputs, self.targets, self.held_inputs, self.held_targets)
+        for tensor in (*tensors, *(self.optimum or ())):
+            digest.update(str(tuple(tensor.shape)).encode())
+            digest.update(tensor.cpu().contiguous().numpy().data)
+        return digest.hexdigest()
+
+    def to(self, device: torch.device) -> Self:
+        """The same on a device."""
+        names = ("inputs", "targets", "held_inputs", "held_targets")
+        return replace(self, **{name: getattr(self, name).to(device) for name in names})
+
+    def rows(self, index: Tensor) -> Tensor:
+        """Inputs [S, m, d] of ids [S, m]."""
+        return self.inputs.index_select(0, index.flatten()).view(*index.shape, -1)
+
+    @torch.no_grad()
+    def measure(self, models: Perceptrons) -> np.ndarray:
+        """The measure of each member: [S, held-out rows] of 0 and 100, or [S, 1] of distances.
+
+        A distance is relative to that of the origin, in percent.
+        """
+        if self.optimum is not None:
+            return _distances(models, self.optimum)
+        size = max(1, EVALUATION_ROWS // len(models.parameters[0]))
+        hits = [
+            models(rows).argmax(2) == labels
+            for rows, labels in zip(
+                self.held_inputs.split(size), self.held_targets.split(size), strict=True
+            )
+        ]
+        return torch.cat(hits, 1).float().mul_(100).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A problem, a perceptron and a recipe.
+
+    Attributes:
+        name: on the command line.
+        title: for people.
+        load: the problem with one of its splits held out.
+        hidden: widths of the hidden layers.
+        epochs: E of the whole budget.
+        meta_batch_size: B.
+        rate: where the learning-rate grid begins, on any arm.
+        measure: `accuracy` in percent, or `distance` to the optimum in percent, smaller better.
+        momentum, weight_decay: of SGD.
+        schedule: progress -> factor of the rate.
+    """
+
+    name: str
+    title: str
+    load: Callable[[SplitName], Problem]
+    hidden: tuple[int, ...] = (64,)
+    epochs: int = 18
+    meta_batch_size: int = 64
+    rate: float = 0.1
+    measure: Literal["accuracy", "distance"] = "accuracy"
+    momentum: float = 0.9  # conf/optimizer/sgd.yaml, as the next
+    weight_decay: float = 5e-4
+    schedule: Callable[[float], float] = ONE_CYCLE
+
+    @property
+    def larger_is_better(self) -> bool:
+        """Whether a larger measure is the better one."""
+        return self.measure == "accuracy"
+
+    def problem(self, split: SplitName) -> Problem:
+        """The problem with a split held out, read once.
+
+        Raises:
+            DataNotFound: its data are not here.
+        """
+        return _loaded(self.load, split)
+
+    @property
+    def examples(self) -> int:
+        """Numbers that a run is measured by: held-out rows, or 1 distance."""
+        problem = self.problem("test")
+        return 1 if problem.optimum is not None else len(problem.held_targets)
+
+    def identity(self, split: SplitName) -> dict[str, object]:
+        """What determines a run here beside the arm and its members."""
+        return {
+            "data": self.problem(split).fingerprint,
+            "hidden": self.hidden,
+            "epochs": self.epochs,
+            "meta_batch_size": self.meta_batch_size,
+            "momentum": self.momentum,
+            "weight_decay": self.weight_decay,
+            "schedule": [self.schedule(place / 8) for place in range(9)],
+        }
+
+
+@lru_cache(maxsize=8)
+def _loaded(load: Callable[[SplitName], Problem], split: SplitName) -> Problem:
+    return load(split)
+
+
+def digits_problem(data: ImageData) -> Problem:
+    """Images as a perceptron sees them in the engine: normalised and flat."""
+    sampler = PlannedBatchSampler(create("baseline", data.num_samples, 1), data.num_samples)
+    loader = data.loader(sampler, seed=0, device=torch.device("cpu"))
+    loader.set_epoch(0)
+    _, inputs, targets = next(loader.visit(torch.arange(data.num_samples), data.num_samples))
+    held, labels = next(loader.evaluation(len(data.evaluation)))
+    return Problem(inputs.flatten(1), targets, held.flatten(1), labels, data.num_classes)
+
+
+def _clean(split: SplitName) -> Problem:
+    return digits_problem(digits(split=split, validation=VALIDATION))
+
+
+def _noisy(split: SplitName) -> Problem:
+    return digits_problem(digits(split=split, validation=VALIDATION, label_noise=0.2))
+
+
+VALIDATION = 0.2  # of the training split: 287 images tell rates apart, 143 hardly do
+RARE_CLASSES = 5  # classes 5..9 keep one in twenty
+RARITY = 20
+
+
+def _imbalanced(split: SplitName) -> Problem:
+    """The upper five classes keep 1 in 20 of their training rows; what is held out is balanced."""
+    whole = _clean(split)
+    rare = (whole.targets >= whole.num_classes - RARE_CLASSES).nonzero().squeeze(1)
+    count = round(len(rare) / RARITY)
+    kept = rare[stratified(whole.targets[rare], count, stream(0, "imbalance", 0))]
+    common = (whole.targets < whole.num_classes - RARE_CLASSES).nonzero().squeeze(1)
+    ids = torch.cat((common, kept)).sort().values
+    return replace(whole, inputs=whole.inputs[ids], targets=whole.targets[ids])
+
+
+def _duplicated(split: SplitName) -> Problem:
+    """Half of the training rows, each class in proportion, are there twice."""
+    whole = _clean(split)
+    n = len(whole.targets)
+    twice = stratified(whole.targets, n // 2, stream(0, "duplicates", 0))
+    ids = torch.cat((torch.arange(n), twice))
+    return replace(whole, inputs=whole.inputs[ids], targets=whole.targets[ids])
+
+
+LOGISTIC_ROWS, LOGISTIC_WIDTH = 2_000, 20
+LOGISTIC_DECAY = 1e-2  # so that the optimum is within reach and weights of all rows matter
+
+
+def _logistic(split: SplitName) -> Problem:
+    """Two classes whose log-odds are linear, and the minimiser of their penalised mean loss.
+
+    Tuning (`validation`) has a draw of its own.
+    """
+    generator = stream(0, f"logistic {split}", 0)
+    inputs = torch.randn(LOGISTIC_ROWS, LOGISTIC_WIDTH, generator=generator)
+    truth = torch.randn(LOGISTIC_WIDTH, generator=generator)
+    chance = (inputs @ truth).sigmoid()
+    targets = (torch.rand(LOGISTIC_ROWS, generator=generator) < chance).long()
+    optimum = _minimiser(inputs, targets, LOGISTIC_DECAY)
+    return Problem(inputs, targets, inputs[:0], targets[:0], 2, optimum)
+
+
+def _minimiser(inputs: Tensor, targets: Tensor, weight_decay: float) -> list[Tensor]:
+    """Weights [2, d] and biases [2] that minimise mean loss + decay / 2 * their squared norm.
+
+    Newton's method in float64: the objective is strongly convex.
+
+    Raises:
+        RuntimeError: it did not come to rest.
+    """
+    width = inputs.shape[1]
+    rows = torch.cat((inputs.double(), torch.ones(len(inputs), 1, dtype=torch.float64)), 1)
+
+    def objective(flat: Tensor) -> Tensor:
+        logits = rows @ flat.view(2, width + 1).T
+        return F.cross_entropy(logits, targets) + weight_decay / 2 * flat.square().sum()
+
+    flat = torch.zeros(2 * (width + 1), dtype=torch.float64)
+    for _ in range(50):
+        gradient: Tensor = torch.func.grad(objective)(flat)
+        if gradient.norm() < 1e-12:
+            found = flat.view(2, width + 1).float()
+            return [found[:, :width].contiguous(), found[:, width].contiguous()]
+        flat = flat - torch.linalg.solve(torch.func.hessian(objective)(flat), gradient)
+    raise RuntimeError("logistic regression: Newton's method did not come to rest")
+
+
+def _distances(models: Perceptrons, optimum: Sequence[Tensor]) -> np.ndarray:
+    """[S, 1]: the distance of each member to the optimum, as a percentage of the origin's."""
+    squares = torch.zeros(len(models.parameters[0]), device=models.parameters[0].device)
+    for parameter, best in zip(models.parameters, optimum, strict=True):
+        apart = parameter.flatten(1) - best.to(parameter.device).flatten()
+        squares += apart.square().sum(1)
+    size = torch.stack([best.square().sum() for best in optimum]).sum()
+    return (100 * (squares / size.to(squares.device)).sqrt()).unsqueeze(1).cpu().numpy()
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload("digits", "digits", _clean),
+        Workload("noise", "digits, 20% of the labels wrong", _noisy),
+        Workload("imbalance", "digits, five classes at 1:20", _imbalanced),
+        Workload("duplicates", "digits, half of the rows twice", _duplicated),
+        Workload(
+            "logistic", "logistic regression, distance to the optimum", _logistic,
+            hidden=(), measure="distance", weight_decay=LOGISTIC_DECAY,
+        ),
+    )
+}  # fmt: skip

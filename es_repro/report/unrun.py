@@ -1,0 +1,94 @@
+"""What was not run, why, and what running it would take. Pure."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from es_repro.report.assembly import Table
+from es_repro.report.catalogue import TABLES
+from es_repro.report.collection import Drawing
+from es_repro.report.figures.catalogue import FIGURES
+from es_repro.report.specs import PRESETS, Preset
+
+__all__ = ["PAPER_HOURS", "Gap", "gaps"]
+
+# Hours of one H100 for the paper's recipe, all methods, controls apart, three seeds (Tables 3, 4
+# and 9: one): estimated from FLOPs and an assumed utilisation, not measured. Runs that another
+# table has already are not counted.
+PAPER_HOURS = {
+    "table2": 27.0, "table3": 22.0, "table4": 256.0, "table5": 17.0, "table6": 9.0, "table7": 1.1,
+    "table8": 2.0, "table9": 3.5, "memory": 0.3, "fig5": 15.0, "fig6": 12.0, "fig7": 6.0,
+}  # fmt: skip
+_WHY: dict[Preset, str] = {
+    "paper": "the full recipe: a large GPU and the full data sets",
+    "small": "minutes a run on a large GPU",
+    "demo": "no records of it were packed",
+}
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that the paper has and these records do not.
+
+    Attributes:
+        item: which table or figure.
+        form: paper, small, demo; or the part of a table.
+        why: the reason.
+        command: what runs it.
+        hours: of one H100, estimated; None where nobody estimated it.
+    """
+
+    item: str
+    form: str
+    why: str
+    command: str
+    hours: float | None = None
+
+
+def gaps(tables: Iterable[Table], drawings: Iterable[Drawing]) -> list[Gap]:
+    """Everything without records, in the order of the paper; then the empty parts of what has."""
+    tables, drawings = list(tables), list(drawings)
+    found = list(_whole_tables({(table.spec.name, table.preset) for table in tables}))
+    found += _figures({(made.spec.name, made.preset) for made in drawings})
+    for table in tables:
+        found += _parts(table)
+    return found
+
+
+def _whole_tables(there: set[tuple[str, Preset]]) -> Iterator[Gap]:
+    for spec in TABLES.values():
+        for preset in spec.presets:
+            if spec.settings and (spec.name, preset) not in there:
+                hours = PAPER_HOURS.get(spec.name) if preset == "paper" else None
+                yield Gap(_item(spec.name), preset, _WHY[preset], _make(spec.make, preset), hours)
+
+
+def _figures(there: set[tuple[str, Preset]]) -> Iterator[Gap]:
+    for spec in FIGURES.values():
+        for preset in PRESETS if spec.needs_runs else ():
+            if (spec.name, preset) not in there:
+                hours = PAPER_HOURS.get(spec.name) if preset == "paper" else None
+                yield Gap(_item(spec.name), preset, _WHY[preset], _make(spec.make, preset), hours)
+
+
+def _parts(table: Table) -> Iterator[Gap]:
+    """The settings of a table that are there in name alone."""
+    used = set(table.kept.loc[table.kept["state"] == "finished", "experiment"])
+    for setting in table.spec.blocks(table.preset):
+        experiment = table.spec.experiment(setting, table.preset)
+        if experiment not in used:
+            asked = table.kept[table.kept["experiment"] == experiment]
+            no_data = len(asked) and asked["state"].eq("no data").all()
+            why = "its data set was not there" if no_data else "not run"
+            form = f"{table.preset}: {setting.heading(table.preset)}"
+            yield Gap(_item(table.spec.name), form, why, _make(table.spec.make, table.preset))
+
+
+def _make(target: str, preset: Preset) -> str:
+    return f"{target} PRESET={preset} DATA_ROOT=..."
+
+
+def _item(name: str) -> str:
+    for word, shown in (("table", "Table"), ("fig", "Figure")):
+        if name.startswith(word) and name[len(word) :].isdigit():
+            return f"{shown} {name[len(word) :]}"
+    return name.capitalize()
