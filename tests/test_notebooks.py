@@ -44,7 +44,7 @@ def test_a_notebook_says_again_what_it_was_committed_with(path, tmp_path, monkey
     assert files() == before
 
 
-def test_there_are_five_notebooks_of_under_fifteen_cells():
-    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05"]
+def test_there_are_six_notebooks_of_under_fifteen_cells():
+    assert [path.stem[:2] for path in NOTEBOOKS] == ["01", "02", "03", "04", "05", "06"]
     for path in NOTEBOOKS:
         assert len(nbformat.read(path, as_version=4).cells) < 15

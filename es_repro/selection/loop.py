@@ -81,6 +81,7 @@ class Selection:
         self.loader: DataLoader[Any] = self._load(self._cut, loader_options)
         self._options = loader_options | {"persistent_workers": False}
         self._epoch = self._position = 0  # batches of the epoch that have been handed out
+        self._expected: list[list[int]] = []  # the ids of all of them, on this rank
 
     # ---------------------------------------------------------------- the loop
 
@@ -95,17 +96,11 @@ class Selection:
         Raises:
             RuntimeError: the loader's batches are not the plan's.
         """
-        self._begin(epoch)
-        expected = list(self._cut)
+        self.begin(epoch)
         batches = iter(self.loader)
-        for ids in expected:
-            batch = next(batches, None)
-            planned = _require_planned(batch, ids, epoch, self._position)
-            self._position += 1
-            yield planned.to(self.selector.device)
-        self._refresh()
-        self._exchange.settle()
-        self._epoch, self._position = epoch + 1, 0
+        while self._position < len(self._expected):
+            yield self.follow(next(batches, None)).to(self.selector.device)
+        self.finish()
 
     def loss(self, batch: IndexedBatch) -> Tensor:
         """The scalar to differentiate: score the batch, pick its rows, reduce their losses.
@@ -150,6 +145,11 @@ class Selection:
     # ---------------------------------------------------------------- around it
 
     @property
+    def unfinished(self) -> bool:
+        """Whether batches of an epoch were handed out that `finish` has not ended."""
+        return self._position > 0
+
+    @property
     def plan(self) -> EpochPlan:
         """Of the epoch at hand."""
         return self.selector.plan_epoch(self._epoch)
@@ -157,7 +157,12 @@ class Selection:
     @property
     def progress(self) -> float:
         """Share of the run before the batch at hand, in [0, 1): right for epochs of any length."""
-        done = max(0, self._position - 1) / max(1, len(self.sampler))
+        return self.progress_of(1)
+
+    def progress_of(self, accumulated: int) -> float:
+        """The same where so many batches make a step: of the first batch of the step at hand."""
+        before = max(0, self._position - 1) // accumulated * accumulated
+        done = before / max(1, len(self.sampler))
         return min(1.0, (self._epoch + done) / self.selector.num_epochs)
 
     @property
@@ -180,14 +185,44 @@ class Selection:
         self.selector.load_state_dict(state["selector"])
         self._epoch, self._position = state["epoch"], state["position"]
 
-    def _begin(self, epoch: int) -> None:
+    # ---------------------------------------------------------------- for trainers that iterate
+
+    def begin(self, epoch: int) -> None:
+        """Plan an epoch: the next iterator over `loader` has the batches that are left of it."""
         self._exchange.settle()
         self.sampler.set_epoch(epoch)
         if epoch != self._epoch:
             self._epoch, self._position = epoch, 0
+        self._expected = list(self.sampler)
         self._cut.start = self._position
-        # Workers' own generators are seeded from it: never from the process's global one.
-        self.loader.generator = stream(self._seed, "workers", epoch)
+
+    def follow(self, batch: object) -> IndexedBatch:
+        """Count a batch that the loader delivered, before it leaves the host.
+
+        Raises:
+            RuntimeError: it is not the one that is planned next.
+        """
+        at = self._position
+        ids = self._expected[at] if at < len(self._expected) else None
+        if not isinstance(batch, IndexedBatch) or batch.index.tolist() != ids:
+            raise RuntimeError(
+                f"epoch {self._epoch}, batch {at}: the loader does not deliver the planned "
+                "samples; was its sampler replaced? The plan is dealt out to the ranks already"
+            )
+        self._position += 1
+        return batch
+
+    def settle(self) -> None:
+        """Wait for what the other ranks have met: all tables are equal from here on."""
+        self._exchange.settle()
+
+    def finish(self) -> None:
+        """End the epoch: re-score what the plan hid, and let the ranks' tables be equal."""
+        self._refresh()
+        self._exchange.settle()
+        self._epoch, self._position = self._epoch + 1, 0
+
+    # ---------------------------------------------------------------- within
 
     def _refresh(self) -> None:
         """Re-score the samples that the plan hid, without gradient (KAKURENBO)."""
@@ -206,12 +241,12 @@ class Selection:
         self.selector.observe(hidden.to(losses.device), losses, **everyones)
 
     def _load(self, batches: Any, options: Mapping[str, Any]) -> DataLoader[Any]:  # noqa: ANN401
-        generator = stream(self._seed, "workers", self.selector.epoch)
-        return DataLoader(
+        return _Loader(
+            self.selector,
+            self._seed,
             self._samples,
             batch_sampler=batches,
             collate_fn=self._collate,
-            generator=generator,
             **options,
         )
 
@@ -262,14 +297,26 @@ MIXED = (
 )
 
 
+class _Loader(DataLoader[Any]):
+    """Seeds its workers by (seed, epoch), however often it is iterated; no global generator."""
+
+    def __init__(self, selector: Selector, seed: int, *args: Any, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(*args, **options)
+        self._selector, self._seed = selector, seed
+
+    def __iter__(self) -> Any:  # noqa: ANN401 - torch's own iterator
+        self.generator = stream(self._seed, "workers", self._selector.epoch)
+        return super().__iter__()
+
+
 class _Cut(Sampler[list[int]]):
-    """The batches of a sampler from one of them on."""
+    """The batches of a sampler from one of them on; trainers count those before it too."""
 
     def __init__(self, sampler: PlannedBatchSampler) -> None:
         self.sampler, self.start = sampler, 0
 
     def __len__(self) -> int:
-        return len(self.sampler) - self.start
+        return len(self.sampler)
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter(list(self.sampler)[self.start :])
@@ -293,12 +340,3 @@ def require_ids(batch: object, num_samples: int) -> None:
     require(not outside, "index", outside[:5], f"in 0..{num_samples - 1}, the ids of the data set")
     twice = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
     require(not twice, "index", twice[:5], "distinct: two rows of the batch have one id")
-
-
-def _require_planned(batch: object, ids: list[int], epoch: int, position: int) -> IndexedBatch:
-    if not isinstance(batch, IndexedBatch) or batch.index.tolist() != ids:
-        raise RuntimeError(
-            f"epoch {epoch}, batch {position}: the loader does not deliver the planned samples; "
-            "was its sampler replaced? Selection deals the plan out to the ranks by itself"
-        )
-    return batch
