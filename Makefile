@@ -145,6 +145,7 @@ fig7: setup ## Figure 7: the betas close to the defaults
 
 report: setup ## results/ again from its packs, README's head, results/report.html; RUNS_ROOT/report.html of your runs
 	$(RUN).report rebuild
+	$(RUN).report verdicts --runs results/*_demo/records > /dev/null
 	$(RUN).report readme
 	$(RUN).report html
 	if [ -e $(RUNS_ROOT)/members.jsonl ]; then $(RUN).report html --runs $(RUNS_ROOT); fi

@@ -12,6 +12,7 @@ from es_repro.report.page.contents import Document, Holdings, png, sections
 from es_repro.report.page.html import to_html
 from es_repro.report.readme import block, filled
 from es_repro.report.unrun import gaps
+from es_repro.report.verdicts.command import document as ledger_document
 from es_repro.theory import checks
 
 __all__ = ["add_html", "add_readme", "gather", "page"]
@@ -63,11 +64,15 @@ def gather(shelves: Sequence[Shelf], documents: Sequence[Document], *, theory: b
     Args:
         shelves: the records.
         documents: texts that stand beside them.
-        theory: whether to compute the theory, which takes seconds.
+        theory: whether to compute the theory, and the verdicts with it, which takes seconds.
     """
     made, drawn = list(tables(shelves)), list(figures(shelves))
     missing = gaps(made, drawn)
     found = list(checks()) if theory else []
+    if theory:
+        roots = list(dict.fromkeys(shelf.root for shelf in shelves))
+        verdicts = Document("Verdicts on the paper's claims", ledger_document(roots, found))
+        documents = [verdicts, *documents]
     return Holdings(made, drawn, found, documents, missing, first_screen(made, drawn, missing))
 
 

@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from es_repro.report.folders import MEMBERS, changed_by_hand, read_members, read
 from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.verdicts.ledger import ledger
 from es_repro.report.verdicts.written import show, to_json, to_markdown
-from es_repro.theory import checks
+from es_repro.theory import Check, checks
 
-__all__ = ["add_verdicts", "read_frame"]
+__all__ = ["add_verdicts", "document", "read_frame"]
 
 
 def add_verdicts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -35,6 +35,19 @@ def add_verdicts(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--results", type=Path, default=Path("results"), metavar="DIR", help="(results)"
     )
     parser.set_defaults(command=_verdicts)
+
+
+def document(roots: Sequence[Path], theory: Sequence[Check]) -> str:
+    """The ledger of run folders in Markdown, as a part of another document.
+
+    Args:
+        roots: folders of runs.
+        theory: the checks of `es_repro.theory`.
+    """
+    frame = read_frame(roots)
+    kept, _ = resolve(frame)
+    finished = kept[kept["state"] == "finished"]
+    return to_markdown(ledger(frame, checks=theory), finished, [_command(list(roots))])
 
 
 def _verdicts(options: argparse.Namespace) -> None:
