@@ -17,13 +17,11 @@ RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 
-# Every item of the paper, in the order in which they need one another's runs.
+# Every item of the paper, in the order in which they need one another's runs, and what is made of them.
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
-	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
-# What is made of all of it, where there is such a target.
-PAPER += $(foreach x,verdicts report,$(if $(shell grep -E '^$(x):' $(firstword $(MAKEFILE_LIST))),$(x)))
+	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 verdicts report
 
-.PHONY: help setup demo paper test test-slow lint pretrained theory bench advise report notebooks clean \
+.PHONY: help setup demo paper test test-slow lint docs pretrained theory verdicts bench advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -124,6 +122,9 @@ advise: setup ## what selection would save in time, before a run: ARGS='experime
 theory: setup ## the paper's propositions as numbers: claimed, computed, holds or not
 	$(RUN).theory
 
+verdicts: setup ## every claim of the paper decided by rule from the runs in RUNS_ROOT
+	$(RUN).report verdicts
+
 fig1 fig2 fig8: setup ## figures that need no training: weights against losses, one epoch traced
 	$(RUN).report figures $@
 
@@ -131,7 +132,7 @@ fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4
 	$(RUN).report figures $@ --preset $(PRESET)
 
 fig5: setup ## Figure 5: accuracy against time for b/B and pruning ratios
-	$(call points,fig5,fig5_left fig5_right)
+	$(call points,fig5,fig5_baseline fig5_left fig5_right)
 
 fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the paper's form
 	$(call points,fig6,fig6 $(if $(filter demo,$(PRESET)),,fig6_cola))
@@ -161,8 +162,17 @@ lint: setup ## formatting, types, import arrows, spelling
 	$(BIN)/mypy
 	$(BIN)/mypy --strict -p es_repro.selection
 	$(BIN)/lint-imports
-	$(BIN)/codespell es_repro conf tests scripts docs README.md Makefile
+	$(BIN)/codespell es_repro conf docs tests scripts README.md Makefile
 	$(BIN)/yamllint --strict conf .pre-commit-config.yaml
 
+docs: $(VENV)/.docs ## the documentation, readable offline: docs/_build/html/index.html
+	$(BIN)/sphinx-build -W --keep-going --quiet -b html docs docs/_build/html
+	! grep -rnE '(src|href)="(https?:)?//[^"]*\.(js|css|woff2?|png|svg)|@import|url\(["'"'"']?https?:' \
+	  docs/_build/html --include='*.html' --include='*.css'
+
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	@touch $@
+
 clean: ## delete caches; records stay
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build docs/_build docs/generated

@@ -127,6 +127,12 @@ def _verdict(advice: Advice) -> Iterator[str]:
             f"[{1 - best.time.high:.0%}, {1 - best.time.low:.0%}], where FLOPs promise "
             f"{1 - best.ideal:.0%}."
         )
+    elif 1 - best.time.median > NOTHING:
+        yield (
+            f"Not decided: {_name(best)} would take {best.time.median:.2f} of the time, but the "
+            f"rounds leave anything from {best.time.low:.2f} to {best.time.high:.2f} open; time "
+            "more of them, on an idle machine."
+        )
     else:
         yield f"No: the cheapest, {_name(best)}, would take {best.time.median:.2f} of the time."
     yield from _reasons(advice.parts, best)

@@ -44,7 +44,7 @@ def advise(
     """Time a training loop's parts in turn and predict what each method would make of a run.
 
     It costs about five steps a round. The loop is taken as it is: no ids are needed for it. Call
-    it where training would begin; with `restore`, what the steps move comes out as it was.
+    it where training would begin; with `restore`, what the steps move comes out as it was::
 
         advice = advise(
             lambda batch: cross_entropy(model(batch[0]), batch[1], reduction="none"),

@@ -32,6 +32,7 @@ from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.status import add_status
 from es_repro.report.terminal import show
+from es_repro.report.verdicts.command import add_verdicts
 from es_repro.report.wandb_runs import read_wandb
 
 __all__ = ["main"]
@@ -50,12 +51,14 @@ examples:
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
   python -m es_repro.report replay RUN RUN                from runs with trace.losses=true
   python -m es_repro.report status table2                 done, running, stale, failed, missing
+  python -m es_repro.report verdicts                      every claim of the paper, decided by rule
   python -m es_repro.report rebuild                       results/ again, from the packs in it
   python -m es_repro.report html                          results/report.html: all of it, one page
   python -m es_repro.report html --runs runs              runs/report.html: the same of your runs
 
 Missing, failed and unfinished runs show as such in a table; they do not change the exit code.
 """
+_SWEPT = {name: figure for name, figure in FIGURES.items() if figure.experiments}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -203,25 +206,32 @@ def _write_figure(spec: FigureSpec, options: argparse.Namespace) -> None:
 
 def _add_pack(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = parsers.add_parser(
-        "pack", help="copy the text of a table's runs to RESULTS/NAME[_PRESET]/records",
-        description="Copy the text files of a table's runs, without host, user and paths, so that "
-        "its table can be rebuilt: tables NAME --runs RESULTS/NAME[_PRESET]/records.",
+        "pack", help="copy the text of a table's or figure's runs to RESULTS/NAME[_PRESET]/records",
+        description="Copy the text files of the runs of a table, or of a figure that has a sweep "
+        "of its own, without host, user and paths, so that it can be made again: rebuild.",
         epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("name", metavar="NAME", help=f"of {', '.join(TABLES)}")
+    parser.add_argument("name", metavar="NAME", help=f"of {', '.join((*TABLES, *_SWEPT))}")
     _add_places(parser)
     parser.set_defaults(command=_pack)
 
 
 def _pack(options: argparse.Namespace) -> None:
-    spec = _spec(options.name)
-    preset = _preset(spec, options)
     root = _root(options)
-    folder = options.results / stem(spec.name, preset, spec.presets) / "records"
+    if options.name in _SWEPT:
+        preset, presets = options.preset, PRESETS
+        prefix = "" if preset == "paper" else f"{preset}/"
+        asked = [prefix + name for name in _SWEPT[options.name].experiments]
+        references = [prefix + name for name in _SWEPT[options.name].references]
+    else:
+        spec = _spec(options.name)
+        preset, presets = _preset(spec, options), spec.presets
+        asked, references = experiments(spec, preset), []
+    folder = options.results / stem(options.name, preset, presets) / "records"
     if root.resolve() == folder.resolve():
         raise ReportError(f"{root} is the pack itself: --runs must be the runs to pack")
     names = [name for name in (socket.gethostname(), getpass.getuser()) if name != "root"]
-    records = packed(root, experiments(spec, preset), names)
+    records = packed(root, asked, names, references)
     if (folder / MEMBERS).is_file():
         earlier = (folder / MEMBERS).read_text(encoding="utf-8")
         records[MEMBERS] = joined(earlier, records[MEMBERS])
@@ -272,6 +282,7 @@ _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_figures,
     _add_pack,
     add_status,
+    add_verdicts,
     add_replay,
     add_rebuild,
     add_html,

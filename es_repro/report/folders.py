@@ -7,7 +7,7 @@ other, with its state; only a root that cannot be read at all is an error.
 import json
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -18,9 +18,10 @@ from es_repro.report import ReportError
 from es_repro.report.evaluations import evaluation_files, read_evaluations
 from es_repro.report.runs import Member, Run, State
 
-__all__ = ["MEMBERS", "read_history", "read_members", "read_run", "read_runs"]
+__all__ = ["MEMBERS", "changed_by_hand", "read_history", "read_members", "read_run", "read_runs"]
 
 MEMBERS = "members.jsonl"
+_LAST_PART = 2**18  # bytes: several lines of an epoch, class counts and all
 LARGEST = 2**63  # a frame's integers
 _RUN = re.compile(r"[\w-]+")  # the name of a folder in the root, and no path
 _logger = logging.getLogger(__name__)
@@ -93,6 +94,31 @@ def read_history(folder: Path) -> pd.DataFrame:
     return frame if frame.empty else frame.sort_values("step", kind="stable", ignore_index=True)
 
 
+def changed_by_hand(folder: Path, summary: Mapping[str, object]) -> str | None:
+    """How a finished run's headline differs from its last epoch's line; None where they agree.
+
+    A run writes both from one number, so that a difference means files changed by hand.
+    """
+    headline, last = str(summary.get("headline", "test/accuracy")), None
+    for row in _last_lines(folder / "history.jsonl"):
+        last = row.get(headline, last) if row["kind"] == "epoch" else last
+    said = summary.get(headline)
+    if last is None or said is None or last == said:
+        return None
+    return f"changed by hand? {headline} is {said} in summary.json, {last} in history.jsonl"
+
+
+def _last_lines(path: Path) -> Iterator[dict[str, object]]:
+    """The whole lines in a history's last part, which holds its last epoch's."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LAST_PART))
+            text = file.read().decode("utf-8", errors="replace")
+    except OSError:
+        return
+    yield from _parsed(text)
+
+
 def _epochs_done(history: pd.DataFrame) -> int | None:
     """How many epochs have ended: the line of an epoch says so of itself, from 1 on."""
     if "epoch" not in history:
@@ -106,6 +132,10 @@ def _history_lines(path: Path) -> Iterator[dict[str, object]]:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return
+    yield from _parsed(text)
+
+
+def _parsed(text: str) -> Iterator[dict[str, object]]:
     for line in text.splitlines():
         try:
             row = json.loads(line)

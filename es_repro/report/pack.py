@@ -5,7 +5,7 @@ Pure but for reading the run folders; the command line writes what is returned h
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import yaml
@@ -33,18 +33,21 @@ _PATH = re.compile(
 )
 
 
-def packed(root: Path, experiments: list[str], names: list[str]) -> dict[str, str]:
+def packed(
+    root: Path, experiments: list[str], names: list[str], references: Sequence[str] = ()
+) -> dict[str, str]:
     """The records of the experiments' runs as {path inside the pack: text}.
 
     Args:
         root: folder of the runs.
         experiments: as in members.jsonl.
         names: of hosts and users, taken out of prose.
+        references: experiments of which Baseline alone is packed.
 
     Raises:
         ReportError: the root cannot be read or has no run of these experiments.
     """
-    members = list(_members(root, experiments))[::-1]
+    members = list(_members(root, experiments, references))[::-1]
     if not members:
         raise ReportError(f"no runs of {', '.join(experiments)} found in {root}")
     texts = {MEMBERS: "".join(json.dumps(member) + "\n" for member in members)}
@@ -74,8 +77,10 @@ def scrub(value: object, names: list[str]) -> object:
     return _scrub_text(value, names) if isinstance(value, str) else value
 
 
-def _members(root: Path, experiments: list[str]) -> Iterator[dict[str, object]]:
-    """The experiments' lines, newest first."""
+def _members(
+    root: Path, experiments: list[str], references: Sequence[str]
+) -> Iterator[dict[str, object]]:
+    """The experiments' lines, and those of the references' Baseline, newest first."""
     try:
         lines = (root / MEMBERS).read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError as error:
@@ -88,7 +93,10 @@ def _members(root: Path, experiments: list[str]) -> Iterator[dict[str, object]]:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict) and record.get("experiment") in experiments:
+        if not isinstance(record, dict):
+            continue
+        experiment, reference = record.get("experiment"), record.get("row") == "baseline"
+        if experiment in experiments or (reference and experiment in references):
             member = {
                 key: record.get(key) for key in ("experiment", "row", "seed", "run", "status")
             }

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-__all__ = ["Saving", "cost_saved", "time_saved"]
+__all__ = ["Saving", "cost_saved", "shared_clock", "time_saved"]
 
 # Clocks compare only where all of these agree (design.md, "Cost has four axes").
 _CLOCK = [
@@ -58,19 +58,31 @@ def time_saved(cell: pd.DataFrame, baseline: pd.DataFrame) -> Saving:
     """
     if cell.empty or baseline.empty:
         return Saving(origin="no baseline" if baseline.empty else "")
-    clocks, reference = _by_clock(cell), _by_clock(baseline)
-    shared = [key for key in clocks if key in reference]
-    if shared:
-        key = max(shared, key=lambda clock: len(clocks[clock]))
-        ratio = float(clocks[key].mean() / reference[key].mean())
+    if shared := shared_clock(cell, baseline):
+        ratio = float(shared[0].mean() / shared[1].mean())
         return Saving(100 * (1 - ratio), origin="clocks", check=_paired(cell))
     if paired := _paired(cell):
         return paired
-    if not clocks or not reference:
+    if not _by_clock(cell) or not _by_clock(baseline):
         return Saving(
             origin="contended" if _contended(cell) or _contended(baseline) else "no clock"
         )
     return Saving(origin="other clock")
+
+
+def shared_clock(
+    cell: pd.DataFrame, baseline: pd.DataFrame
+) -> tuple["pd.Series[float]", "pd.Series[float]"] | None:
+    """Training seconds of both on the clock that most of the cell's runs share with the baseline.
+
+    None: no run of the one compares with a run of the other.
+    """
+    clocks, reference = _by_clock(cell), _by_clock(baseline)
+    shared = [key for key in clocks if key in reference]
+    if not shared:
+        return None
+    key = max(shared, key=lambda clock: len(clocks[clock]))
+    return clocks[key], reference[key]
 
 
 def _paired(cell: pd.DataFrame) -> Saving | None:

@@ -18,7 +18,7 @@ from es_repro.report.specs import (
     experiments,
 )
 
-__all__ = ["build", "observations", "paired_difference"]
+__all__ = ["build", "comparable", "finished", "observations", "paired_difference"]
 
 _LEVEL = 0.95  # of the intervals of differences
 _NUMBERS = [
@@ -38,7 +38,7 @@ def observations(spec: TableSpec, runs: pd.DataFrame, preset: Preset) -> pd.Data
     """
     kept, _ = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
     parts = [
-        _finished(kept[kept["experiment"] == spec.experiment(setting, preset)], setting.measure)
+        finished(kept[kept["experiment"] == spec.experiment(setting, preset)], setting.measure)
         .assign(setting=setting.heading(preset))
         for setting in spec.blocks(preset)
     ]  # fmt: skip
@@ -87,7 +87,7 @@ def _block(
 ) -> Iterator[dict[str, object]]:
     experiment = spec.experiment(setting, preset)
     runs = kept[kept["experiment"] == experiment]
-    baseline = _finished(runs[runs["row"] == "baseline"], setting.measure)
+    baseline = finished(runs[runs["row"] == "baseline"], setting.measure)
     for line in spec.rows:
         row: dict[str, object] = {"block": line.block, "method": line.shown}
         row |= _row(line.label, runs, baseline, setting)
@@ -100,22 +100,22 @@ def _row(
     label: str, runs: pd.DataFrame, baseline: pd.DataFrame, setting: Setting
 ) -> dict[str, object]:
     asked, measure = runs[runs["row"] == label], setting.measure
-    cell = _finished(asked, measure)
+    cell = finished(asked, measure)
     row: dict[str, object] = {"row": label, "state": "" if len(cell) else _state(asked, measure)}
     row |= _values(cell) | {"measure": measure.metric, "num_asked": len(asked)}
     row["contended"] = bool(cell["time/contended"].fillna(False).any())
     seconds = cell["time/train_seconds"].mean()
     row["train_seconds"] = None if pd.isna(seconds) else float(seconds)
     row["recipe_paper"] = bool(len(cell)) and bool(cell["config.recipe.paper"].fillna(False).all())
-    comparable = _comparable(label, cell, baseline)
-    row["comparable"] = comparable
+    same_work = comparable(label, cell, baseline)
+    row["comparable"] = same_work
     column = _compared(setting)
-    if label == "baseline" or not comparable:
+    if label == "baseline" or not same_work:
         baseline = baseline.iloc[:0]
     return row | paired_difference(cell, baseline, column) | _savings(cell, baseline)
 
 
-def _finished(asked: pd.DataFrame, measure: Measure) -> pd.DataFrame:
+def finished(asked: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     """The runs that have a value of the measure, by seed, with columns value, best and on_test."""
     own = asked["headline"].fillna("test/accuracy").str.split("/").str[-1]
     names = own if not measure.metric else pd.Series(measure.metric, index=asked.index)
@@ -166,7 +166,7 @@ def _mean(cell: pd.DataFrame, column: str) -> dict[str, object]:
     }
 
 
-def _comparable(label: str, cell: pd.DataFrame, baseline: pd.DataFrame) -> bool:
+def comparable(label: str, cell: pd.DataFrame, baseline: pd.DataFrame) -> bool:
     """Whether a cell did the baseline's work: its model, data, task, precision and epochs."""
     if cell.empty or baseline.empty:
         return True

@@ -33,7 +33,7 @@ class InfoBatch(Selector):
         seed: of the random streams.
         prune_ratio: r, share of the low samples left out, in [0, 0.9].
         delta: share of the epochs, from the first on, that prune; in [0, 1].
-        exact_rescale: weigh by |low|/kept instead of 1/(1 - r), which rounding makes inexact.
+        exact_rescale: weigh by low over kept samples; rounding makes 1/(1 - r) inexact.
         nonfinite: ``raise`` or ``skip``.
         negative: ``clamp`` (nothing to clamp here) or ``error``.
 

@@ -139,6 +139,27 @@ def test_noise_widens_the_interval():
         assert row.time.median == pytest.approx(row.ideal, rel=0.05)
 
 
+def test_too_much_noise_decides_nothing():
+    # Two batches of five cost more to score than selection saves.
+    clock = Clock()
+    net = Net(clock, 0.01)
+    loader = [torch.full((32,), 1.0 + (number % 5 < 2)) for number in range(41)]
+
+    def score(batch):
+        clock.spend(0.8 if batch[0] > 1 else 0.0)
+        return batch
+
+    advice = advise(
+        net.step, loader, num_epochs=20, update=net.update, score=score, methods=["loss"],
+        ratios=[0.25], rounds=10, clock=clock,
+    )  # fmt: skip
+    [row] = advice.rows
+    dear = 0.25 + 0.8 / 0.96
+    assert (row.time.low, row.time.high) == pytest.approx((0.25, dear))
+    assert not advice.worth_it
+    assert advice.verdict.startswith("Not decided: loss at b/B 1/4 would take 0.25 of the time")
+
+
 def test_what_the_steps_move_is_put_back():
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.BatchNorm1d(8), torch.nn.Dropout())
     optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)

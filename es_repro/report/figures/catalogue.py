@@ -21,6 +21,7 @@ from es_repro.report.style import styled
 
 __all__ = ["FIGURES", "FigureSpec", "drawn", "figure_of"]
 
+_FIG5 = ("fig5_left_vitl_ratio", "fig5_right_cifar100_resnet18_prune")
 _FIG6 = ("fig6_betas_cifar10_resnet18", "fig6_betas_cifar100_resnet18", "fig6_betas_cola_albert")
 _FIG7 = ("fig7_betas_local_cifar100_resnet18",)
 
@@ -37,6 +38,8 @@ class FigureSpec:
         frame: gathers what is drawn; raises a ReportError that says what to run.
         draw: the drawing, pure.
         needs_runs: whether it has a form for each preset.
+        experiments: those of its own sweeps, without the preset's prefix; none: a table's.
+        references: experiments whose Baseline it is drawn against.
     """
 
     name: str
@@ -46,6 +49,8 @@ class FigureSpec:
     frame: Callable[[Source], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
     needs_runs: bool = True
+    experiments: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
 
 
 _SPECS = (
@@ -76,19 +81,20 @@ _SPECS = (
         "fig5", "Figure 5: accuracy against cost, for b/B and pruning ratios",
         "Points of accuracy against the cost of training: left one for each b/B of ES, right one "
         "for each pruning ratio of ESWP; a dashed line is Baseline's accuracy.",
-        "make fig5", ratios.frame, ratios.draw,
+        "make fig5", ratios.frame, ratios.draw, experiments=_FIG5,
+        references=ratios.REFERENCES,
     ),
     FigureSpec(
         "fig6", "Figure 6: ES over its two betas",
         "Heat maps of the metric, beta1 across and beta2 up; the paper's defaults are framed.",
         "make fig6", lambda source: heatmaps.grid(source, "fig6", _FIG6, "make fig6"),
-        lambda cells: heatmaps.draw(cells, "ES over its two betas"),
+        lambda cells: heatmaps.draw(cells, "ES over its two betas"), experiments=_FIG6,
     ),
     FigureSpec(
         "fig7", "Figure 7: ES close to its default betas",
         "A heat map of the metric over betas close to the paper's defaults, which are framed.",
         "make fig7", lambda source: heatmaps.grid(source, "fig7", _FIG7, "make fig7"),
-        lambda cells: heatmaps.draw(cells, "ES close to its default betas"),
+        lambda cells: heatmaps.draw(cells, "ES close to its default betas"), experiments=_FIG7,
     ),
     FigureSpec(
         "fig8", "Figure 8: what beta1 does to the weights",

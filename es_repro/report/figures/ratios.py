@@ -12,7 +12,7 @@ from es_repro.report.savings import cost_saved, time_saved
 from es_repro.report.specs import ACCURACY
 from es_repro.report.style import MUTED, look
 
-__all__ = ["draw", "frame"]
+__all__ = ["REFERENCES", "draw", "frame"]
 
 _SIDES = {  # side: experiment, where the baseline stands by preset, what varies
     "left": ("fig5_left_vitl_ratio", "table3_imagenet_vitl", "b/B", re.compile(r"es_f(.+)")),
@@ -22,6 +22,7 @@ _SIDES = {  # side: experiment, where the baseline stands by preset, what varies
     ),
 }  # fmt: skip
 _DEMO_BASELINE = "table2_cifar10_resnet18"
+REFERENCES = (*(reference for _, reference, _, _ in _SIDES.values()), _DEMO_BASELINE)
 _TITLES = {
     "left": "b/B of ES: ViT-L on ImageNet-1K",
     "right": "r of ESWP: ResNet-18 on CIFAR-100",
@@ -49,6 +50,7 @@ def frame(source: Source) -> pd.DataFrame:
             continue
         at = _DEMO_BASELINE if demo else reference
         baseline = source.finished([at], ACCURACY, ["baseline"])
+        source.require(baseline, "fig5", f"finished runs of {at}'s baseline", "make fig5")
         part = _points(runs, baseline, pattern)
         part["side"] = side
         part["title"] = (_DEMO_TITLES if demo else _TITLES)[side]

@@ -1,0 +1,237 @@
+"""The rules on made-up records with a known answer."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from es_repro.report.runs import tidy
+from es_repro.report.verdicts import COLUMNS, VERDICTS, ledger
+from es_repro.report.verdicts.claims import CLAIMS
+from es_repro.report.verdicts.command import read_frame
+
+TEN = "table2_cifar10_resnet18"
+PAPER = {"recipe.paper": True}
+GPU = {"device": "cuda", "device_name": "NVIDIA H100"}
+NOISE = np.array([-0.12, 0.05, 0.1, -0.06, 0.03])  # percent, a seed; the arms' differ by rotation
+
+
+def put(root, experiment=TEN, *, seeds=5, config=PAPER, environment=GPU, **means):
+    """Runs of rows with these mean accuracies in percent."""
+    for place, (row, mean) in enumerate(means.items()):
+        for seed in range(seeds):
+            value = (mean + np.roll(NOISE, place)[seed]) / 100
+            root.add(experiment, row, seed, config=config, environment=environment,
+                     summary={"test/accuracy": value})  # fmt: skip
+
+
+def decided(root):
+    tried = [x for x in CLAIMS if x.name.startswith(("t2", "t5-rte", "fig7"))]
+    return ledger(read_frame([root.path]), claims=tried).set_index("name")
+
+
+ES = "t2-c10-r18/es-lossless"
+
+
+@pytest.mark.parametrize(
+    ("means", "verdict"),
+    [
+        ({"baseline": 95, "short_es": 93, "es": 95}, "reproduced"),
+        ({"baseline": 95, "short_es": 93, "es": 94.4}, "reproduced"),  # less than half of 2
+        ({"baseline": 95, "short_es": 93, "es": 93.4}, "not reproduced"),
+        ({"baseline": 95, "short_es": 93, "es": 94}, "not decided"),  # on the margin
+        ({"baseline": 95, "short_es": 95, "es": 95}, "insensitive"),
+        ({"baseline": 95, "short_es": 95, "es": 93}, "not reproduced"),  # a plain loss is seen
+    ],
+)
+def test_losing_nothing_is_measured_by_what_short_loses(root, means, verdict):
+    put(root, **means)
+    row = decided(root).loc[ES]
+    assert row["verdict"] == verdict
+    assert (row["recipe"], row["role"], row["seeds"]) == ("paper", "primary", 5)
+    assert row["estimate"] == pytest.approx(means["es"] - means["baseline"])
+    assert row["margin"] == pytest.approx((means["baseline"] - means["short_es"]) / 2)
+    assert len(row["runs"].split()) == 15
+    if verdict == "not decided":
+        assert row["why"] == f"undecided at ±{row['half_width']:.2f}"
+
+
+@pytest.mark.parametrize(
+    ("es", "loss", "verdict"),
+    # the paper's differences: 78.8 - 78.4 = 0.4 to Loss, 0.3 to Order; refuted below half of it
+    [(78.8, 78.0, "reproduced"), (78.8, 79.2, "not reproduced"), (78.8, 78.7, "not decided")],
+)
+def test_beating_several_is_beating_each(root, es, loss, verdict):
+    put(root, "table2_cifar100_resnet18", es=es, loss=loss, order=78.0)
+    row = decided(root).loc["t2-c100-r18/es-over-loss-order"]
+    assert row["verdict"] == verdict
+    assert row["test"] == "weakest of 2: es is better than loss"
+    assert row["role"] == "exploratory"
+
+
+def test_a_gain_far_below_the_papers_is_refuted(root):
+    put(root, "table5_glue_albert_rte", es=74.0, baseline=73.9)  # the paper's: 1.8 points
+    better = {"test/accuracy_best": None}
+    for path in root.path.glob("*/summary.json"):
+        numbers = json.loads(path.read_text())
+        better["test/accuracy_best"] = numbers["test/accuracy"]
+        path.write_text(json.dumps(numbers | better))
+    row = decided(root).loc["t5-rte/es-over-baseline"]
+    assert row["verdict"] == "not reproduced"
+    assert row["margin"] == pytest.approx(0.9)
+    assert row["paper_resolution"] == "+1.8 is 5 of 277 examples, at best p = 0.06; ±7.1"
+
+
+def test_a_half_done_claim_can_fail_but_not_hold(root):
+    put(root, "table2_cifar100_resnet18", es=78.8, loss=78.0)
+    row = decided(root).loc["t2-c100-r18/es-over-loss-order"]
+    assert row["verdict"] == "not decided"
+    assert row["why"] == "order of table2_cifar100_resnet18: not run"
+    put(root, "table2_cifar100_resnet18", order=80.0)
+    assert decided(root).loc["t2-c100-r18/es-over-loss-order"]["verdict"] == "not reproduced"
+
+
+def test_time_is_held_against_the_printed_saving(root):
+    put(root, baseline=95, es=95, eswp=95)  # the fixture's clocks: 32% and 42% saved
+    table = decided(root)
+    assert table.loc["t2-c10-r18/es-saves"]["verdict"] == "reproduced"
+    row = table.loc["t2-c10-r18/eswp-saves"]
+    assert row["verdict"] == "reproduced"
+    assert row["estimate"] == pytest.approx(100 * (1 - (80 * 0.58 + 2) / 82))
+    assert pd.isna(row["p_for"])  # an interval decided
+
+
+def test_another_recipe_speaks_but_decides_nothing(root):
+    put(root, f"demo/{TEN}", config={}, baseline=60, short_es=50, es=60)
+    row = decided(root).loc[ES]
+    assert (row["verdict"], row["recipe"]) == ("not run", "demo")
+    assert row["elsewhere"].startswith("demo: speaks for it: +0.00 [")
+
+
+def test_a_changed_recipe_is_not_the_papers(root):
+    put(root, config={"recipe.paper": False}, baseline=95, short_es=93, es=95)
+    row = decided(root).loc[ES]
+    assert (row["verdict"], row["recipe"]) == ("not run", "changed")
+    assert row["why"] == "its runs are not of the paper's recipe"
+    assert "changed: speaks for it" in row["elsewhere"]
+
+
+def test_primary_claims_are_corrected_together(root):
+    alone = {"baseline": 95, "short_es": 94.5, "es": 94.87}
+    put(root, **alone)
+    one = decided(root).loc[ES]
+    assert one["verdict"] == "reproduced"
+    put(root, "table2_cifar100_resnet18", **alone)
+    put(root, "table2_cifar100_resnet50", **alone)
+    three = decided(root)
+    assert three.loc[ES]["p_for"] == pytest.approx(3 * one["p_for"])
+    free = "t2-c10-r18/es-over-loss-order"
+    assert three.loc[free]["role"] == "exploratory"
+
+
+def test_the_default_betas_must_keep_up_with_every_cell(root):
+    put(root, "table2_cifar100_resnet18", baseline=78.8, short_es=76.8)
+    put(root, "fig7_betas_local_cifar100_resnet18",
+        **{"es_b0.2_0.9": 78.8, "es_b0.1_0.9": 78.9, "es_b0.3_0.9": 78.0})  # fmt: skip
+    row = decided(root).loc["fig7/c100"]
+    assert row["verdict"] == "reproduced"
+    assert row["test"].startswith("weakest of 2")
+    put(root, "fig7_betas_local_cifar100_resnet18", **{"es_b0.1_0.85": 81})
+    assert decided(root).loc["fig7/c100"]["verdict"] == "not reproduced"
+
+
+def test_beside_it_stand_the_controls_and_the_equivalent_compute(root):
+    put(root, baseline=95, short_es=93, short_eswp=91, es=94, random_batch=92)
+    row = decided(root).loc[ES]
+    assert "better than short_es (+1.00 [" in row["controls"]
+    assert "better than random_batch (+2.00 [" in row["controls"]
+    # frontier: 93 at 0.65 of the FLOPs, 95 at 1; ES costs 0.65: half-way in log cost
+    assert row["gain"] == pytest.approx((1 / 0.65) ** 0.5, rel=0.02)
+    assert row["gain_low"] < row["gain"] < row["gain_high"]
+
+
+# ---------------------------------------------------------------- bad input: named
+
+
+def test_one_seed_decides_nothing(root):
+    put(root, seeds=1, baseline=95, short_es=93, es=80)
+    row = decided(root).loc[ES]
+    assert (row["verdict"], row["why"]) == ("not decided", "one seed")
+    assert "one seed has no spread" in row["notes"]
+
+
+def test_two_devices_and_an_older_version_are_named(root):
+    put(root, baseline=95, short_es=93)
+    put(root, es=95, environment={**GPU, "device_name": "AMD MI300", "es_repro": "0.0.9"})
+    notes = decided(root).loc[ES]["notes"]
+    assert "runs of 2 devices: AMD MI300, NVIDIA H100" in notes
+    assert "runs of 2 versions of es_repro: 0.0.9, 0.1.0" in notes
+
+
+def test_times_of_two_devices_are_not_compared(root):
+    put(root, baseline=95)
+    put(root, es=95, environment={**GPU, "device_name": "NVIDIA A100"})
+    row = decided(root).loc["t2-c10-r18/es-saves"]
+    assert (row["verdict"], row["why"]) == ("not decided", "no clocks that compare (other clock)")
+
+
+def test_a_half_done_sweep_is_named(root):
+    put(root, baseline=95, short_es=93)
+    put(root, seeds=3, es=95)
+    root.ask(TEN, "es", 3, "feed000000000000")
+    row = decided(root).loc[ES]
+    assert row["seeds"] == 3
+    assert "2 of 5 seeds are not in every arm" in row["notes"]
+    assert f"{TEN}, es, seed 3 (`feed000000000000`): not run" in row["notes"]
+
+
+def test_a_summary_changed_by_hand_is_named_and_left_out(root):
+    put(root, baseline=95, short_es=93, es=95)
+    folder = root.add(TEN, "es", 0, config=PAPER, environment=GPU)
+    path = folder / "summary.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"test/accuracy": 0.99}))
+    row = decided(root).loc[ES]
+    assert row["seeds"] == 4
+    assert "changed by hand? test/accuracy is 0.99 in summary.json" in row["notes"]
+
+
+def test_a_run_of_another_configuration_is_named_and_left_out(root):
+    put(root, baseline=95, short_es=93)
+    put(root, seeds=1, es=80, config={**PAPER, "epochs": 3})
+    put(root, seeds=5, es=95)
+    put(root, seeds=1, es=95)
+    notes = decided(root).loc[ES]["notes"]
+    assert "replaced by a newer run of the same seed" in notes
+
+
+def test_a_failed_run_is_not_a_run_that_never_was(root):
+    folder = root.add(TEN, "es", 0, finished=False, config=PAPER)
+    (folder / "failed.json").write_text('{"type": "FloatingPointError", "error": "step 96"}')
+    row = decided(root).loc[ES]
+    assert (row["verdict"], row["why"]) == (
+        "not decided", f"es of {TEN}: failed: FloatingPointError: step 96",
+    )  # fmt: skip
+
+
+def test_another_model_is_not_compared(root):
+    put(root, baseline=95, short_es=93)
+    put(root, es=95, config={**PAPER, "model.depth": 20})
+    row = decided(root).loc[ES]
+    assert row["verdict"] == "not decided"
+    assert row["why"].startswith("es is not comparable with baseline")
+
+
+# ---------------------------------------------------------------- the whole
+
+
+def test_without_a_run_every_claim_has_a_row():
+    table = ledger(tidy([], {}))
+    assert list(table.columns) == list(COLUMNS)
+    assert table["name"].is_unique
+    runs = table[table["kind"] == "runs"]
+    assert len(runs) == len(CLAIMS) >= 40
+    assert set(runs["verdict"]) == {"not run", "not decided"}
+    assert set(runs[runs["verdict"] == "not decided"]["where"]) == {"Fig. 3", "Fig. 9", "Fig. 10"}
+    assert set(VERDICTS) > set(runs["verdict"])
+    assert not table["claim"].eq("").any()
