@@ -21,7 +21,7 @@ PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 verdicts report
 
-.PHONY: help setup demo paper test test-slow lint docs pretrained theory verdicts bench advise report notebooks clean \
+.PHONY: help setup demo paper test test-slow lint docs pretrained theory verdicts bench judge advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
 
@@ -115,6 +115,9 @@ table9: setup ## Table 9: fine-tune what is missing, evaluate the models kept, b
 
 bench: setup ## what selection costs, paired on this machine: results/bench (DATA_ROOT; leave the machine alone)
 	$(RUN).bench $(ARGS)
+
+judge: setup ## does a method work? many seeds, fair controls (ARGS='method=es', 'selector=my_module:Mine', 'effort=full')
+	$(RUN).judge $(ARGS)
 
 advise: setup ## what selection would save in time, before a run: ARGS='experiment=... model=...'
 	$(RUN).advise $(ARGS)

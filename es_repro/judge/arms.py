@@ -10,7 +10,7 @@ from es_repro.judge.bed import SelectorMaker
 from es_repro.judge.workloads import Workload
 from es_repro.selection import create, selector_class
 
-__all__ = ["FRONTIER", "Arm", "baseline_at", "random_at", "short_of"]
+__all__ = ["FRONTIER", "Arm", "baseline_at", "frontier", "random_at", "short_of"]
 
 # The baseline's own frontier, as shares of the budget, each with its schedule compressed.
 FRONTIER = (0.5, 0.625, 0.75, 1.0)
@@ -52,12 +52,18 @@ def baseline_at(share: float) -> Arm:
     return Arm(name, "baseline", partial(create, "baseline"), identity, share)
 
 
+def frontier(workload: Workload) -> list[Arm]:
+    """The baseline at its budgets, ascending; of two with the same number of epochs the first."""
+    arms = {baseline_at(share).epochs(workload): baseline_at(share) for share in FRONTIER[::-1]}
+    return [arms[epochs] for epochs in sorted(arms)]
+
+
 def short_of(cost: float, workload: Workload) -> Arm:
     """The baseline over as many whole epochs as come closest to a cost in budgets."""
     epochs = max(1, min(workload.epochs, math.floor(cost * workload.epochs + 0.5)))
-    for share in FRONTIER:
-        if baseline_at(share).epochs(workload) == epochs:
-            return baseline_at(share)
+    for arm in frontier(workload):
+        if arm.epochs(workload) == epochs:
+            return arm
     return baseline_at(round(epochs / workload.epochs, 6))
 
 

@@ -122,7 +122,9 @@ def selector_arm(place: str, options: Mapping[str, str]) -> Arm:
     missing = [part for part in CONTRACT if not hasattr(found, part)]
     require(not missing, "selector", place, f"a class that has {', '.join(missing)} too")
     values = {key: yaml.safe_load(value) for key, value in options.items()}
-    make = partial(_build, found, values)
+    # What samplers ask of our own selectors beyond the contract, any other inherits.
+    whole = found if issubclass(found, Selector) else type(name, (found, Selector), {})
+    make = partial(_build, whole, values)
     _try(make)
     source = Path(inspect.getfile(found)).read_bytes()
     identity = {"selector": place, "source": hashlib.sha256(source).hexdigest(), **values}
@@ -145,8 +147,6 @@ def _build(
     seed: int,
 ) -> Selector:
     made: Selector = found(num_samples, num_epochs, device=device, seed=seed, **values)
-    if not hasattr(made, "batch_ratio"):  # our own selectors' way to say b/B beforehand
-        made.batch_ratio = None
     return made
 
 

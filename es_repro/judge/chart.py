@@ -16,7 +16,7 @@ def frontier_svg(workload: dict[str, Any]) -> str:
     Bars are standard errors over seeds. Points above the line gain compute.
     """
     with styled():
-        figure = Figure(figsize=(5.2, 3.4), layout="constrained")
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
         axes = figure.subplots()
         baseline = sorted(
             (arm for arm in workload["arms"] if arm["role"] == "baseline"),
@@ -46,7 +46,9 @@ def _points(axes: Any, arms: list[dict[str, Any]], seeds: int, line: str = "") -
     control = arms[0]["role"] == "random"
     seen = look(name.partition("@")[0].partition(",")[0])
     labels = axes.get_legend_handles_labels()[1]
-    label = name.partition("@")[0] if control else name
+    label = {"baseline": "baseline, its frontier", "random": name.partition("@")[0]}.get(
+        arms[0]["role"], name
+    )
     axes.errorbar(
         [arm["cost"] for arm in arms], [arm["mean"] for arm in arms],
         yerr=[arm["spread"] / seeds**0.5 for arm in arms],

@@ -5,15 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from es_repro.judge.arms import FRONTIER, baseline_at
+from es_repro.judge.arms import baseline_at, frontier
 from es_repro.judge.planning import LEVEL
 from es_repro.judge.trial import Trial
 from es_repro.statistics import Decision, Gain, decide, decide_all, equivalent_gain, trial
 from es_repro.statistics import Trial as Comparable
 
-__all__ = ["Comparison", "Finding", "findings"]
+__all__ = ["Comparison", "Finding", "controls_of", "decisions_of", "findings"]
 
 FULL = baseline_at(1).name
+PRIMARY = ("baseline", "short")
+
+Pair = tuple[str, str]  # method, kind of control
 
 
 @dataclass(frozen=True)
@@ -55,50 +58,20 @@ class Finding:
 
 
 def findings(one: Trial) -> dict[str, Finding]:
-    """All methods of a trial, decided together.
-
-    Primary are each method against the baseline and against `short`, its equal in cost; the
-    controls' margin is the trial's resolution, which was settled before the runs.
-    """
-    sign = 1 if one.workload.larger_is_better else -1
-    scores = {name: sign * lane.outcome.scores.astype(np.float64)
-              for name, lane in one.lanes.items()}  # fmt: skip
-    margin = max(one.plan.resolution, 1e-9)
-    primary: dict[tuple[str, str], Comparable] = {}
-    exploratory: dict[tuple[str, str], Comparable] = {}
-    for method in one.methods:
-        short = one.short[method]
-        if short != FULL:  # a method that saves nothing has no shorter baseline for a yardstick
-            primary[method, "baseline"] = trial(scores[method], scores[FULL], short=scores[short])
-        else:
-            primary[method, "baseline"] = trial(scores[method], scores[FULL], margin=margin)
-        controls = {
-            "short": short, "random_set": one.random_set.get(method),
-            "random_batch": one.random_batch.get(method), "history": one.history,
-        }  # fmt: skip
-        for kind, control in controls.items():
-            if control is not None:
-                family = primary if kind == "short" else exploratory
-                family[method, kind] = trial(scores[method], scores[control], margin=margin)
-    decisions = {key: decide(each, LEVEL) for key, each in exploratory.items()}
-    corrected = decide_all({"\n".join(key): each for key, each in primary.items()}, LEVEL)
-    decisions |= {key: corrected["\n".join(key)] for key in primary}
-
+    """All methods of a trial: decided together, and their gains."""
+    decisions, primary = decisions_of(one)
+    scores = _scores(one)
+    budgets = [arm.name for arm in frontier(one.workload)]
+    costs = [one.lanes[name].cost(one.workload) for name in budgets]
     found = {}
-    costs = [one.lanes[baseline_at(x).name].cost(one.workload) for x in FRONTIER]
     for method in one.methods:
         lane = one.lanes[method]
-        names = {
-            "baseline": FULL, "short": one.short[method], "history": one.history,
-            "random_set": one.random_set.get(method), "random_batch": one.random_batch.get(method),
-        }  # fmt: skip
         against = {
             kind: Comparison(name, decisions[method, kind], (method, kind) in primary)
-            for kind, name in names.items()
-            if name is not None
+            for kind, name in controls_of(one, method).items()
         }
         gain = equivalent_gain(
-            costs, [scores[baseline_at(x).name] for x in FRONTIER],
+            costs, [scores[name] for name in budgets],
             lane.cost(one.workload), scores[method], level=LEVEL,
         )  # fmt: skip
         runs = lane.outcome.scores.mean(1)
@@ -107,3 +80,47 @@ def findings(one: Trial) -> dict[str, Finding]:
             float(runs.mean()), float(runs.std(ddof=1)),
         )  # fmt: skip
     return found
+
+
+def decisions_of(one: Trial) -> tuple[dict[Pair, Decision], set[Pair]]:
+    """A decision by (method, kind of control), and which of them are primary.
+
+    Primary are each method against the baseline and against `short`, its equal in cost: they are
+    corrected together. Where there is no `short` for a yardstick, the margin is the resolution that
+    was asked for, whether the seeds reach it or not.
+    """
+    scores, margin = _scores(one), one.plan.wanted
+    primary: dict[Pair, Comparable] = {}
+    exploratory: dict[Pair, Comparable] = {}
+    for method in one.methods:
+        for kind, control in controls_of(one, method).items():
+            pair, arms = (method, kind), (scores[method], scores[control])
+            short = one.short[method]
+            if kind == "baseline" and short != FULL:  # where it saves nothing there is no yardstick
+                primary[pair] = trial(*arms, short=scores[short])
+            elif kind in PRIMARY:
+                primary[pair] = trial(*arms, margin=margin)
+            else:
+                exploratory[pair] = trial(*arms, margin=margin)
+    corrected = decide_all({"\n".join(pair): each for pair, each in primary.items()}, LEVEL)
+    decisions = {pair: corrected["\n".join(pair)] for pair in primary}
+    decisions |= {pair: decide(each, LEVEL) for pair, each in exploratory.items()}
+    return decisions, set(primary)
+
+
+def controls_of(one: Trial, method: str) -> dict[str, str]:
+    """What a method is compared with: the control's name by its kind."""
+    found = {
+        "baseline": FULL,
+        "short": one.short[method],
+        "random_set": one.random_set.get(method),
+        "random_batch": one.random_batch.get(method),
+        "history": one.history,
+    }
+    return {kind: name for kind, name in found.items() if name is not None}
+
+
+def _scores(one: Trial) -> dict[str, np.ndarray]:
+    """By arm [seeds, examples], larger being better."""
+    sign = 1 if one.workload.larger_is_better else -1
+    return {name: sign * lane.outcome.scores.astype(np.float64) for name, lane in one.lanes.items()}

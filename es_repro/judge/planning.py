@@ -7,7 +7,7 @@ import numpy as np
 
 from es_repro.statistics import Design, components, power, upper_standard_deviation
 
-__all__ = ["LEAST_SEEDS", "LEVEL", "POWER", "SeedPlan", "plan_seeds"]
+__all__ = ["LEAST_SEEDS", "LEVEL", "POWER", "SeedPlan", "margin_for", "plan_seeds"]
 
 LEVEL = 0.95
 POWER = 0.8
@@ -83,7 +83,7 @@ def plan_seeds(
         error = max(error, (parts.examples / examples) ** 0.5)
 
     def reach(seeds: int) -> float:
-        return _margin(spread, error, seeds)
+        return margin_for(spread, error, seeds)
 
     seeds = fixed or LEAST_SEEDS
     while fixed is None and seeds < most and reach(seeds) > wanted:
@@ -91,7 +91,7 @@ def plan_seeds(
     return SeedPlan(seeds, reach(seeds), wanted, pilot_seeds, spread, error)
 
 
-def _margin(spread: float, example_error: float, seeds: int) -> float:
+def margin_for(spread: float, example_error: float, seeds: int) -> float:
     """The margin that equivalence of equal arms reaches with `POWER`."""
     error = (spread**2 / seeds + example_error**2) ** 0.5
     design = Design(error * seeds**0.5, seeds)

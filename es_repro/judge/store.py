@@ -40,7 +40,7 @@ class Store:
         """The outcome kept under a key; None where there is none that can be read."""
         path = self._folder / f"{key}.npz"
         try:
-            with np.load(path) as file:
+            with path.open("rb") as opened, np.load(opened) as file:
                 arrays = {name: file[name] for name in ARRAYS}
                 selecting, seconds = (float(file[name]) for name in SECONDS)
         except FileNotFoundError:

@@ -24,9 +24,9 @@ def show(card: dict[str, Any], console: Console) -> None:
     for workload in card["workloads"]:
         console.print(_table(workload))
         for method in workload["methods"]:
-            console.print(f"- {method['line']}", markup=False, highlight=False)
+            _say(console, f"- {method['line']}")
         for name, reason in workload["refused"].items():
-            console.print(f"- {name}: not judged: {reason}", markup=False, highlight=False)
+            _say(console, f"- {name}: not judged: {reason}")
         edges = [arm["name"] for arm in workload["arms"] if not arm["interior"]]
         note = (
             f"{workload['statement']}. Tuning: {workload['tuning_runs']} runs, "
@@ -34,13 +34,17 @@ def show(card: dict[str, Any], console: Console) -> None:
         )
         if edges:
             note += f" Best rate at the end of the grid: {', '.join(edges)}."
-        console.print(note, markup=False, highlight=False, style="dim")
+        _say(console, note)
     for name, reason in card["missing"].items():
-        console.print(f"{name}: not tried: {reason}", markup=False, highlight=False)
+        _say(console, f"{name}: not tried: {reason}")
     for name, broken in card["contract"].items():
         for promise, message in broken.items():
-            line = f"{name}: breaks the contract ({promise}): {message}"
-            console.print(line, markup=False, highlight=False)
+            _say(console, f"{name}: breaks the contract ({promise}): {message}")
+
+
+def _say(console: Console, line: str) -> None:
+    """A line as it is, however wide the terminal."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(workload: dict[str, Any]) -> Table:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from es_repro.judge.arms import FRONTIER, Arm, baseline_at, random_at, short_of
+from es_repro.judge.arms import FRONTIER, Arm, baseline_at, frontier, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
 from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds
 from es_repro.judge.probe import step_ratio
@@ -134,7 +134,7 @@ def run_trial(
             tune_once(arm)
 
         attempt(arm, look)
-    for arm in (*map(baseline_at, FRONTIER), history):
+    for arm in (*frontier(workload), history):
         tune_once(arm)
     judged = [arm for arm in methods if arm.name not in refused]
 

@@ -1,0 +1,132 @@
+"""The command line, on a toy: cards, coming back, and what cannot be asked for."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from es_repro.judge import session
+from es_repro.judge.__main__ import main
+from tests.judge.toy import TOY
+
+SELECTOR = '''
+import torch
+
+
+class Mine:
+    """The contract alone: nothing of es_repro's."""
+
+    signals = frozenset()
+    selects_batches = True
+
+    def __init__(self, num_samples, num_epochs, *, device, seed, share=0.5):
+        if not 0 < share <= 1:
+            raise ValueError(f"share={share}: must be in (0, 1]")
+        self.num_samples, self.num_epochs, self.share = num_samples, num_epochs, share
+
+    def plan_epoch(self, epoch):
+        from es_repro.selection import EpochPlan
+
+        return EpochPlan(torch.arange(self.num_samples))
+
+    def select(self, index, losses):
+        kept = max(1, round(self.share * len(losses)))
+        return losses.topk(kept).indices.sort().values
+
+    def observe(self, index, losses):
+        pass
+
+    def reduce(self, index, losses):
+        return losses.mean()
+
+    def check(self):
+        pass
+'''
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("RUNS_ROOT", str(tmp_path / "runs"))
+    monkeypatch.setattr(session, "WORKLOADS", {"toy": TOY})
+    monkeypatch.setitem(session.EFFORTS, "fast", replace(session.FAST, tuning_seeds=2))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_selectors.py").write_text(SELECTOR)
+
+    def run(*words):
+        code = main(list(words))
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_a_card_in_three_forms_and_the_same_again_without_a_run(command, tmp_path):
+    words = ("method=es", "selector=my_selectors:Mine", "selector.share=0.25",
+             "workload=toy", "seeds=4")  # fmt: skip
+    code, out, _ = command(*words)
+    assert code == 0
+    assert "toy: 9 arms, 4 seeds each; pilot of 2" in out
+    card = json.loads((tmp_path / "runs/judge/card/card.json").read_text())
+    (workload,) = card["workloads"]
+    assert [method["name"] for method in workload["methods"]] == ["es", "Mine,share=0.25"]
+    assert card["contract"]["es"] == {}
+    assert "state" in card["contract"]["Mine,share=0.25"]  # it has none to save
+    for method in workload["methods"]:
+        assert method["line"] in out
+    page = (tmp_path / "runs/judge/card/card.html").read_text()
+    assert page.count("<svg") == 1
+    assert workload["methods"][0]["verdict"] in page
+    assert not {"<script", "@import", 'src="http', 'href="http'} & {
+        part for part in ("<script", "@import", 'src="http', 'href="http') if part in page
+    }
+
+    code, again, _ = command(*words)
+    assert code == 0
+    assert "0 runs made" in again
+    assert (
+        json.loads((tmp_path / "runs/judge/card/card.json").read_text())["workloads"][0]["arms"]
+        == workload["arms"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("method=ess",), "method=ess: must be one of"),
+        (("method=es", "method.beta3=1"), "method.beta3: no such key"),
+        (("method=es", "method.beta1=2"), "beta1=2"),
+        (("method=short_es",), "method=short_es: must be a method of its own"),
+        (("method.beta1=0.5",), "argument=method.beta1=0.5: must be behind the method=NAME"),
+        (("method=es,es",), "method=es: must be asked for once"),
+        (("methods=es",), "argument=methods: must be method, selector or a setting"),
+        (("es",), "argument=es: must be of the form key=value"),
+        (("workload=cifar",), "workload=cifar: must be one of toy"),
+        (("effort=huge",), "effort=huge: must be one of fast, full"),
+        (("resolution=0",), "resolution=0"),
+        (("seeds=1",), "seeds=1"),
+        (("selector=Mine",), "selector=Mine: must be of the form module:Class"),
+        (("selector=nowhere:Mine",), "selector=nowhere:Mine: nowhere cannot be imported"),
+        (("selector=my_selectors:Yours",), "selector=my_selectors:Yours: must be a class of"),
+        (("selector=my_selectors:torch",), "selector=my_selectors:torch: must be a class"),
+        (("selector=my_selectors:Mine", "selector.share=2"), "share=2: must be in (0, 1]"),
+        (("selector=my_selectors:Mine", "selector.part=2"), "part"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_one_line(command, words, message):
+    code, out, err = command(*words)
+    assert code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert message in err.replace("'", "")
+    assert err.count("\n") == 1
+
+
+def test_a_damaged_outcome_is_made_again(command, tmp_path, caplog):
+    words = ("method=es", "workload=toy", "seeds=3")
+    command(*words)
+    kept = sorted((tmp_path / "runs/judge").glob("*.npz"))
+    kept[0].write_bytes(kept[0].read_bytes()[:50])
+    code, out, _ = command(*words)
+    assert code == 0
+    assert "cannot be read" in caplog.text
+    assert " 0 runs made" not in out
+    assert not list((tmp_path / "runs/judge").glob("*.part"))
