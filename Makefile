@@ -48,13 +48,13 @@ define cost
 	$(RUN).train -m sweep=$$sweep --dry-run=totals $(ARGS) || exit 1; done,:)
 endef
 
-# $(call sweeps,TABLE,SWEEP...): run what is missing of each sweep, time it, then build the table;
-# a failure does not keep the rest from being made.
+# $(call sweeps,TABLE,SWEEP...[,ROUNDS]): run what is missing of each sweep, time it (in so many
+# rounds), then build the table; a failure does not keep the rest from being made.
 define sweeps
 	$(call cost,$(2))
 	status=0; for sweep in $(2); do \
 	$(RUN).train -m sweep=$(PREFIX)$$sweep $(ARGS) || status=$$?; \
-	$(RUN).bench pairs $(PREFIX)$$sweep || status=$$?; done; \
+	$(RUN).bench pairs $(PREFIX)$$sweep $(if $(3),--pairs $(3)) || status=$$?; done; \
 	$(RUN).report tables $(1) --preset $(PRESET) || status=$$?; exit $$status
 endef
 
@@ -90,7 +90,7 @@ table4: setup ## Table 4: MAE pre-training, then fine-tuning of the encoders tha
 	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune)
 
 table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
-	$(call sweeps,table5,table5)
+	$(call sweeps,table5,table5,$(if $(filter demo,$(PRESET)),6))
 
 table6: pretrained ## Table 6: history, differences and annealing, one by one
 	$(call sweeps,table6,table6 table6_cola)
