@@ -151,8 +151,7 @@ report: setup ## results/ again from its packs, README's head, results/report.ht
 	if [ -e $(RUNS_ROOT)/members.jsonl ]; then $(RUN).report html --runs $(RUNS_ROOT); fi
 
 notebooks: setup ## run the notebooks and keep what they print
-	$(BIN)/jupyter execute --inplace --NbClientApp.timeout=120 --NotebookClient.record_timing=False \
-		--NotebookClient.coalesce_streams=True notebooks/*.ipynb
+	$(BIN)/python scripts/notebooks.py
 
 test: setup ## the tests that CI runs
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow and not gpu"
