@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from es_repro.selection.batches import tensor_rows
+
 __all__ = ["take_rows"]
 
 VALUES = (str, bytes, bool, int, float, type(None))  # whole where they stand, rows of a column
@@ -26,7 +28,7 @@ def take_rows(batch: Any, rows: Tensor) -> Any:  # noqa: ANN401  # as many kinds
         TypeError: something in it is none of these.
     """
     if isinstance(batch, Tensor):
-        return _tensor_rows(batch, rows) if batch.ndim else batch
+        return tensor_rows(batch, rows.to(batch.device)) if batch.ndim else batch
     if isinstance(batch, VALUES):
         return batch
     if isinstance(batch, MutableMapping):
@@ -43,11 +45,3 @@ def take_rows(batch: Any, rows: Tensor) -> Any:  # noqa: ANN401  # as many kinds
         named = hasattr(batch, "_fields")
         return type(batch)(*members) if named else type(batch)(members)
     raise TypeError(f"rows of a {type(batch).__name__} are not known here")
-
-
-def _tensor_rows(tensor: Tensor, rows: Tensor) -> Tensor:
-    rows = rows.to(tensor.device)
-    if tensor.ndim == 4 and not tensor.is_contiguous():
-        # index_select answers rows of NCHW whatever it was given.
-        return tensor.permute(0, 2, 3, 1).index_select(0, rows).permute(0, 3, 1, 2)
-    return tensor.index_select(0, rows)
