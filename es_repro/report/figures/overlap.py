@@ -28,7 +28,7 @@ def draw(pairs: pd.DataFrame, legend: tuple[str, ...]) -> Figure:
     _overlaps(figure, left, pairs, labels)
     _foresights(right, pairs, labels)
     headline(figure, "What methods would pick of the same losses")
-    footnote(figure, "; ".join((*legend[:2], "framed: the paper's betas")))
+    footnote(figure, "; ".join((*legend[:2], "bold: the paper's betas")))
     return figure
 
 
