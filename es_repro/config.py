@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from es_repro.selection.checks import one_of
 __all__ = [
     "config_folder",
     "departures",
+    "exit_code",
     "identify",
     "plain",
     "readable",
@@ -162,6 +165,18 @@ def weights_note(config: dict[str, Any]) -> dict[str, str]:
     weights = config["model"].get("weights")
     kind = Path(weights).name if weights and Path(weights).is_dir() else weights
     return {"note": f"weights: {kind or 'none (random initialisation)'}"}
+
+
+def exit_code(error: Exception) -> int:
+    """End a command over an error: one line on stderr, and 1 to exit with.
+
+    Raises:
+        Exception: `error` itself, with its traceback, where ES_REPRO_DEBUG is set.
+    """
+    if os.environ.get("ES_REPRO_DEBUG"):
+        raise error
+    sys.stderr.write(f"error: {readable(error)}\n")
+    return 1
 
 
 def readable(error: BaseException) -> str:

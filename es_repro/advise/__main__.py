@@ -3,7 +3,6 @@
 import argparse
 import json
 import logging
-import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from es_repro.advise.advising import RATIOS
 from es_repro.advise.ours import advise_config, settled
-from es_repro.config import readable
+from es_repro.config import exit_code
 from es_repro.files import write_json
 from es_repro.machine import Strangers, environment
 from es_repro.progress import RunBar
@@ -110,11 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     try:
         advise_and_print(sys.argv[1:] if arguments is None else arguments)
-    except Exception as error:
-        if os.environ.get("ES_REPRO_DEBUG"):
-            raise
-        print(f"error: {readable(error)}", file=sys.stderr)
-        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - it ends in a line
+        sys.exit(exit_code(error))
 
 
 if __name__ == "__main__":

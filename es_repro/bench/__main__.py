@@ -10,7 +10,7 @@ from pathlib import Path
 from es_repro.bench.advising import CASES, Trial
 from es_repro.bench.commands import COMMANDS
 from es_repro.bench.rigs import known_methods
-from es_repro.config import readable
+from es_repro.config import exit_code
 
 __all__ = ["main"]
 
@@ -243,11 +243,8 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         for line in COMMANDS[asked.command](asked):
             print(line)
-    except Exception as error:
-        if os.environ.get("ES_REPRO_DEBUG"):
-            raise
-        print(f"error: {readable(error)}", file=sys.stderr)
-        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - it ends in a line
+        sys.exit(exit_code(error))
 
 
 if __name__ == "__main__":

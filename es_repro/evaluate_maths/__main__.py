@@ -45,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
 def main() -> None:
     """Evaluate; an error is one line and exit code 1."""
     asked = parser().parse_args()
-    from es_repro.config import readable  # here: --help and the grader's process do without torch
+    from es_repro.config import exit_code  # here: --help and the grader's process do without torch
 
     try:
         for line in _run(asked):
@@ -53,11 +53,8 @@ def main() -> None:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         sys.exit(130)
-    except Exception as error:
-        if os.environ.get("ES_REPRO_DEBUG"):
-            raise
-        print(f"error: {readable(error)}", file=sys.stderr)
-        sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - it ends in a line
+        sys.exit(exit_code(error))
 
 
 def _run(asked: argparse.Namespace) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from es_repro.config import readable
+from es_repro.config import exit_code
 from es_repro.files import write_atomically, write_json
 from es_repro.judge.asked import parse
 from es_repro.judge.card import card
@@ -69,11 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         return 128 + signal.SIGINT
-    except Exception as error:
-        if os.environ.get("ES_REPRO_DEBUG"):
-            raise
-        print(f"error: {readable(error)}", file=sys.stderr)
-        return 1
+    except Exception as error:  # noqa: BLE001 - it ends in a line
+        return exit_code(error)
     return 0
 
 
