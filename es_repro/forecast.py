@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra import initialize_config_dir
@@ -19,13 +20,13 @@ from omegaconf.errors import InterpolationResolutionError
 
 from es_repro.build import run_epochs, run_steps
 from es_repro.compiling import resolve_compile
-from es_repro.config import config_folder, identify, plain, readable
+from es_repro.config import NOT_HASHED, config_folder, identify, plain, readable
 from es_repro.expense import ASSUMED, Expense, Ledger, dataset_key, estimate, read_records
 from es_repro.lease import is_held
 from es_repro.machine import environment, resolve_device, resolve_precision
 from es_repro.selection import require, selector_class
 
-__all__ = ["DRY_RUN", "Planned", "forecast"]
+__all__ = ["DRY_RUN", "Planned", "forecast", "plan"]
 
 DRY_RUN = "--dry-run"
 MULTIRUN = ("-m", "--multirun")
@@ -42,12 +43,14 @@ class Planned:
         state: done; running, interrupted, failed or missing, with what is known of it.
         expense: of all of it, from its beginning.
         option: the model's.
+        key: equal for runs that would be one and the same, whatever they are asked for.
     """
 
     name: str
     state: str
     expense: Expense
     option: str
+    key: str
 
 
 def forecast(
@@ -66,6 +69,16 @@ def forecast(
     Raises:
         ValueError: options of Hydra's that would do something else.
     """
+    runs, side_by_side = plan(arguments, check)
+    if not totals:
+        yield from _table(runs)
+    yield from _totals(runs, side_by_side)
+
+
+def plan(
+    arguments: Sequence[str], check: Callable[[DictConfig], None]
+) -> tuple[list[Planned], int]:
+    """The runs of a command, and how many of them at once; see `forecast`."""
     others = [x for x in arguments if x.startswith("-") and x not in MULTIRUN]
     require(not others, DRY_RUN, " ".join(others), "with -m alone")
     many = any(x in MULTIRUN for x in arguments)
@@ -79,9 +92,7 @@ def forecast(
             check(config)
             ledger = ledger or read_records(Path(config.run.root))
             runs.append(_planned(config, ledger))
-    if not totals:
-        yield from _table(runs)
-    yield from _totals(runs, side_by_side)
+    return runs, side_by_side
 
 
 def _compose(overrides: list[str], mode: RunMode = RunMode.RUN) -> DictConfig:
@@ -152,7 +163,14 @@ def _planned(config: DictConfig, ledger: Ledger) -> Planned:
         waits or ("missing" if found is None else _state(found)),
         estimate(settled, epochs, option, ledger, (_device_name(device), threads)),
         option,
+        _key(settled, epochs, waits and str(config.row)),
     )
+
+
+def _key(settled: dict[str, Any], epochs: int, row: str) -> str:
+    """What a run computes, as far as its config says; `row` stands for weights not yet there."""
+    covered = {key: value for key, value in settled.items() if key not in NOT_HASHED}
+    return json.dumps([covered, epochs, row], sort_keys=True, default=str)
 
 
 @cache

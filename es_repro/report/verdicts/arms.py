@@ -30,6 +30,13 @@ class Values:
     gap: str
     begun: bool
 
+    @property
+    def flops(self) -> float | None:
+        """Of a run: the mean over the seeds, summed over the experiments; None: not recorded."""
+        cells = self.runs.groupby("experiment")["cost/flops"]
+        costs: pd.Series[float] = cells.mean().astype("float64")
+        return None if costs.empty or costs.isna().any() else float(costs.sum())
+
 
 class Records:
     """The runs of one form of the recipe, each cell resolved to one run a seed."""

@@ -6,7 +6,9 @@ from typing import Literal
 
 from es_repro.report.specs import Preset
 
-__all__ = ["Arm", "Better", "Cell", "Claim", "LessMemory", "NotWorse", "Picture", "Saves", "Test"]
+__all__ = [
+    "Ahead", "Arm", "Better", "Cell", "Claim", "LessMemory", "NotWorse", "Picture", "Saves", "Test",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,28 @@ class NotWorse:
     baseline: Arm
     short: Arm
     rival: Arm | None = None
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """The method is better than the baseline trained to its end at the method's own FLOPs.
+
+    Args:
+        method: what should be better.
+        short: the baseline over so many epochs that it costs the same.
+        paid_in: the experiments whose FLOPs are compared, where the accuracies are of others.
+    """
+
+    method: Arm
+    short: Arm
+    paid_in: tuple[str, ...] = ()
+
+    @property
+    def paid(self) -> "tuple[Arm, Arm]":
+        """The arms that were to cost the same."""
+        if not self.paid_in:
+            return self.method, self.short
+        return Arm(self.paid_in, self.method.row), Arm(self.paid_in, self.short.row)
 
 
 @dataclass(frozen=True)
@@ -100,7 +124,7 @@ class Picture:
     make: str
 
 
-Test = NotWorse | Better | Saves | LessMemory | Picture
+Test = NotWorse | Ahead | Better | Saves | LessMemory | Picture
 
 
 @dataclass(frozen=True)
@@ -122,7 +146,8 @@ class Claim:
         where: in the paper.
         cells: the paper's evidence; where it is a difference, of the first two.
         tests: all of them must hold; the claim fails with any of them.
-        primary: corrected with the other primary ones by Holm; the rest is exploratory.
+        primary: corrected by Holm with the other primary ones of its family; the rest is
+            exploratory.
         remark: what a reader must know of how it is decided.
     """
 
@@ -133,3 +158,8 @@ class Claim:
     tests: tuple[Test, ...]
     primary: bool = False
     remark: str = ""
+
+    @property
+    def family(self) -> str:
+        """What it is decided together with: the claims of its table."""
+        return self.where.split(",")[0]

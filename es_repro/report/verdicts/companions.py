@@ -1,12 +1,12 @@
-"""What stands beside a claim of losing nothing: the controls of equal cost, and equivalent compute.
+"""What stands beside a claim of losing nothing: the random controls, and equivalent compute.
 
-All of it is exploratory: uncorrected intervals, no verdict of its own.
+All of it is exploratory: uncorrected intervals, no verdict of its own. Whether the method beats the
+baseline at its FLOPs is a claim of its own (`claim.Ahead`).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from es_repro.report.verdicts.arms import Records, Values
 from es_repro.report.verdicts.claim import Arm, NotWorse
@@ -26,7 +26,7 @@ class Companions:
     """Beside a method's loss against the baseline.
 
     Args:
-        controls: such as `short_es: worse -7.77 [-9.20, -6.34]; random_set: ...`.
+        controls: such as `worse than random_set (-7.77 [-9.20, -6.34]); ...`.
         gain: None where the frontier or a cost is missing.
         gain_shown: of it, as a table says it.
     """
@@ -42,7 +42,7 @@ def companions(test: NotWorse, records: Records) -> Companions:
     if method.gap:
         return Companions()
     experiments, compared = test.baseline.experiments, test.baseline.compared
-    controls = [Arm(experiments, row, compared) for row in (test.short.row, *_CONTROLS)]
+    controls = [Arm(experiments, row, compared) for row in _CONTROLS]
     lines = [_against(method, records.values(arm), arm.row) for arm in controls]
     gain, shown = _gain(method, test, records)
     return Companions("; ".join(line for line in lines if line), gain, shown)
@@ -64,10 +64,10 @@ def _gain(method: Values, test: NotWorse, records: Records) -> tuple[Gain | None
     """From the baseline and every `short` of it: its own frontier."""
     experiments, compared = test.baseline.experiments, test.baseline.compared
     rows = records.rows(Arm(experiments, "short_*", compared))
-    frontier = [(_cost(values), values) for row in ("baseline", *rows)
+    frontier = [(values.flops, values) for row in ("baseline", *rows)
                 if not (values := records.values(Arm(experiments, row, compared))).gap]  # fmt: skip
     budgets = {cost: values for cost, values in frontier if cost is not None}
-    cost = _cost(method)
+    cost = method.flops
     arms = [budgets[known] for known in sorted(budgets)]
     seeds = sorted(set.intersection(*(set(x.by_seed.index) for x in (*arms, method))))
     if cost is None or len(arms) < 2 or not seeds:
@@ -79,11 +79,3 @@ def _gain(method: Values, test: NotWorse, records: Records) -> tuple[Gain | None
     if len(seeds) < _SEEDS_OF_BOOTSTRAP:
         return gain, gain.shown(gain.value)
     return gain, str(gain)
-
-
-def _cost(values: Values) -> float | None:
-    """FLOPs of a run: the mean over the seeds, summed over the arm's experiments."""
-    costs: pd.Series[float] = (
-        values.runs.groupby("experiment")["cost/flops"].mean().astype("float64")
-    )
-    return None if costs.empty or costs.isna().any() else float(costs.sum())

@@ -73,7 +73,8 @@ def ledger(
 
     Returns:
         A row a claim, columns `COLUMNS`: kind is runs, arithmetic or theory; estimates, margins and
-        widths in points or percent; p-values corrected by Holm where role is primary.
+        widths in points or percent; p-values corrected by Holm, within
+        a table, where role is primary.
     """
     claims = list(claims)
     paper = _decided(claims, Records(frame, "paper"))
@@ -104,17 +105,16 @@ class _Decided:
 
 def _decided(claims: list[Claim], records: Records) -> dict[str, _Decided]:
     outcomes = {claim.name: _outcome(claim, records) for claim in claims}
-    primary = [
-        name for name, x in outcomes.items() if x.claim.primary and x.found and not x.gaps
-    ]  # fmt: skip
+    families: dict[str, dict[str, Finding]] = {}
+    for name, one in outcomes.items():
+        if one.claim.primary and one.found and not one.gaps:
+            families.setdefault(one.claim.family, {})[name] = one.found
     corrected: dict[str, tuple[float, float]] = {}
-    if primary:
-        found = [outcomes[name].found for name in primary]
-        p_for = holm([x.p_for for x in found if x])
-        p_against = holm([x.p_against for x in found if x])
-        corrected = {
-            name: (float(p), float(q)) for name, p, q in zip(primary, p_for, p_against, strict=True)
-        }
+    for found in families.values():
+        p_for = holm([x.p_for for x in found.values()])
+        p_against = holm([x.p_against for x in found.values()])
+        for name, p, q in zip(found, p_for, p_against, strict=True):
+            corrected[name] = (float(p), float(q))
     return {name: _word(x, corrected.get(name)) for name, x in outcomes.items()}
 
 
@@ -238,6 +238,8 @@ def _why(one: _Decided, word: str) -> str:
     assert found is not None  # neither gap nor finding: no claim is without a test
     if word == "insensitive":
         return "the baseline loses nothing that can be seen at the method's cost"
+    if word == "not decided" and found.barred and _seen(found):
+        return found.barred
     if word == "not decided":
         return "one seed" if np.isinf(found.half_width) else f"undecided at ±{found.half_width:.2f}"
     return _interval(found)
@@ -248,10 +250,17 @@ def _speaks(recipe: str, one: _Decided) -> str:
     if found is None:
         return f"{recipe}: nothing to decide from ({one.outcome.gaps[0].why})"
     word = _WORDS_ELSEWHERE.get(one.word, one.word)
-    if one.word == "not decided":
+    if one.word == "not decided" and found.barred and _seen(found):
+        word = f"undecided ({found.barred})"
+    elif one.word == "not decided":
         wide = np.isinf(found.half_width)
         word = "undecided" if wide else f"undecided at ±{found.half_width:.2f}"
     return f"{recipe}: {word}: {_interval(found)}"
+
+
+def _seen(found: Finding) -> bool:
+    """Whether the interval leaves out zero, so that more seeds would not help."""
+    return found.low > 0 or found.high < 0
 
 
 def _interval(found: Finding) -> str:

@@ -24,11 +24,16 @@ LEGEND = (
     "losing nothing is no merit.",
     '"Beats": the paired difference over the seeds is above 0; not reproduced where it lies below '
     "half of the paper's. A claim on several rows holds where all do, and the weakest is shown.",
+    '"Beats the baseline trained to its end at the method\'s own FLOPs": the paired difference to '
+    "`short` is above 0, not reproduced where it is below. The paper has no such row; a saving is "
+    "worth something only past it. `short` trains whole epochs: the claim does not hold where it "
+    "had over 6% fewer FLOPs than the method, nor fail where it had over 6% more.",
     "Time and memory are held against the printed percentage, and count as the paper's only on a "
     "GPU.",
     "*On another recipe*: runs of a reduced form (small, demo). They speak for a claim or against "
     "it and decide nothing about the paper.",
-    "**Primary** claims are corrected together by Holm; all others are exploratory, uncorrected.",
+    "**Primary** claims of a table are corrected together by Holm; all others are exploratory, "
+    "uncorrected.",
     "*From its test examples alone*: how far the paper's difference may be off because its test "
     "split is finite, if the two nets err independently (less where they err alike); the spread "
     "between trainings, which the paper does not print, comes on top. p: a sign test if every "
@@ -56,7 +61,7 @@ def to_markdown(table: pd.DataFrame, used: pd.DataFrame, commands: list[str]) ->
         sections += [f"## {place}", _markdown(pd.DataFrame(list(_lines(mine))))]
     beside = runs[runs["controls"].ne("") | runs["gain_shown"].ne("")]
     if len(beside):
-        sections += ["## Beside the controls, and in equivalent compute",
+        sections += ["## Beside the random controls, and in equivalent compute",
                      _markdown(pd.DataFrame(list(_beside(beside))))]  # fmt: skip
     for kind, heading in (("arithmetic", "The paper's printed numbers, against one another"),
                           ("theory", "Its theory, computed (`make theory`)")):  # fmt: skip
@@ -131,7 +136,7 @@ def _beside(runs: pd.DataFrame) -> Iterator[dict[str, str]]:
         yield {
             "Claim": str(row["claim"]), "Recipe": str(row["recipe"]),
             "Equivalent compute": row["gain_shown"] or "-",
-            "At equal cost it is": row["controls"] or "too few seeds to say",
+            "Beside picks at random it is": row["controls"] or "too few seeds to say",
         }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from es_repro.report.runs import tidy
 from es_repro.report.verdicts import COLUMNS, VERDICTS, ledger
+from es_repro.report.verdicts.claim import Ahead, NotWorse
 from es_repro.report.verdicts.claims import CLAIMS
 from es_repro.report.verdicts.command import read_frame
 
@@ -17,17 +18,18 @@ GPU = {"device": "cuda", "device_name": "NVIDIA H100"}
 NOISE = np.array([-0.12, 0.05, 0.1, -0.06, 0.03])  # percent, a seed; the arms' differ by rotation
 
 
-def put(root, experiment=TEN, *, seeds=5, config=PAPER, environment=GPU, **means):
-    """Runs of rows with these mean accuracies in percent."""
+def put(root, experiment=TEN, *, seeds=5, config=PAPER, environment=GPU, flops=None, **means):
+    """Runs of rows with these mean accuracies in percent; FLOPs where their own won't do."""
     for place, (row, mean) in enumerate(means.items()):
         for seed in range(seeds):
             value = (mean + np.roll(NOISE, place)[seed]) / 100
+            summary = {"test/accuracy": value} | ({"cost/flops": flops[row]} if flops else {})
             root.add(experiment, row, seed, config=config, environment=environment,
-                     summary={"test/accuracy": value})  # fmt: skip
+                     summary=summary)  # fmt: skip
 
 
 def decided(root):
-    tried = [x for x in CLAIMS if x.name.startswith(("t2", "t5-rte", "fig7"))]
+    tried = [x for x in CLAIMS if x.name.startswith(("t2", "t4", "t5-rte", "fig7"))]
     return ledger(read_frame([root.path]), claims=tried).set_index("name")
 
 
@@ -92,6 +94,79 @@ def test_a_half_done_claim_can_fail_but_not_hold(root):
     assert decided(root).loc["t2-c100-r18/es-over-loss-order"]["verdict"] == "not reproduced"
 
 
+AHEAD = "t2-c10-r18/es-over-short"
+
+
+@pytest.mark.parametrize(
+    ("means", "verdict"),
+    [
+        ({"short_es": 93, "es": 94}, "reproduced"),
+        ({"short_es": 93, "es": 92}, "not reproduced"),
+        ({"short_es": 93, "es": 93.01}, "not decided"),
+        ({"es": 94}, "not decided"),  # of two arms one was trained
+    ],
+)
+def test_at_equal_flops_it_is_held_against_the_shorter_baseline(root, means, verdict):
+    put(root, **means)  # no baseline at full cost is needed
+    row = decided(root).loc[AHEAD]
+    assert (row["verdict"], row["role"], row["paper"]) == (verdict, "primary", "")
+    if len(means) == 2:
+        assert row["estimate"] == pytest.approx(means["es"] - means["short_es"])
+        assert (row["margin"], len(row["runs"].split())) == (0, 10)
+        assert "short_es had 1.00 of the FLOPs of es" in row["notes"]
+    else:
+        assert row["why"] == f"short_es of {TEN}: not run"
+
+
+def test_a_shorter_baseline_that_was_not_run_at_all_leaves_the_claim_not_run(root):
+    put(root, baseline=95)
+    assert decided(root).loc[AHEAD]["verdict"] == "not run"
+
+
+@pytest.mark.parametrize(
+    ("es", "share", "verdict"),
+    [
+        (94, 0.9, "not decided"), (92, 0.9, "not reproduced"),  # the method had more FLOPs
+        (94, 1.1, "reproduced"), (92, 1.1, "not decided"),  # it had fewer
+        (94, 0.95, "reproduced"), (92, 1.05, "not reproduced"),  # whole epochs
+    ],
+)  # fmt: skip
+def test_a_difference_that_more_flops_may_explain_decides_nothing(root, es, share, verdict):
+    put(root, short_es=93, es=es, flops={"es": 1e12, "short_es": share * 1e12})
+    row = decided(root).loc[AHEAD]
+    assert row["verdict"] == verdict
+    if verdict == "not decided":
+        assert row["why"] == f"short_es had {share:.2f} of the FLOPs of es"
+
+
+def test_what_was_paid_in_pretraining_is_compared_there(root):
+    tuned, trained = "table4_mae_finetune_vitl", "table4_mae_pretrain_vitl"
+    rows = {"short_eswp_r0.3": 83.0, "eswp_r0.3": 84.0}
+    put(root, tuned, **rows, flops=dict.fromkeys(rows, 1e12))
+    claim = "t4/r0.3-over-short"
+    gap = decided(root).loc[claim]
+    assert gap["verdict"] == "not decided"
+    assert gap["why"] == "no FLOPs of eswp_r0.3 and short_eswp_r0.3 in the records"
+    put(root, trained, **rows, flops={"short_eswp_r0.3": 0.8e12, "eswp_r0.3": 1e12})
+    barred = decided(root).loc[claim]
+    assert barred["why"] == "short_eswp_r0.3 had 0.80 of the FLOPs of eswp_r0.3"
+
+
+def test_every_loss_measured_by_short_has_its_question_at_equal_flops():
+    lossless = {
+        (test.method, test.short)
+        for claim in CLAIMS
+        for test in claim.tests
+        if len(claim.tests) == 1 and isinstance(test, NotWorse) and test.rival is None
+    }
+    ahead = {(test.method, test.short) for claim in CLAIMS if claim.primary
+             for test in claim.tests if isinstance(test, Ahead)}  # fmt: skip
+    assert lossless <= ahead
+    rows = {(method.experiments[0].split("_")[0], method.row) for method, _ in ahead}
+    assert {(table, row) for table in ("table2", "table3", "table5")
+            for row in ("es", "eswp")} <= rows  # fmt: skip
+
+
 def test_time_is_held_against_the_printed_saving(root):
     put(root, baseline=95, es=95, eswp=95)  # the fixture's clocks: 32% and 42% saved
     table = decided(root)
@@ -125,7 +200,14 @@ def test_primary_claims_are_corrected_together(root):
     put(root, "table2_cifar100_resnet18", **alone)
     put(root, "table2_cifar100_resnet50", **alone)
     three = decided(root)
+    # Three claims of losing nothing; at equal FLOPs three more, with smaller p-values.
+    assert three.loc[AHEAD]["p_for"] < one["p_for"]
     assert three.loc[ES]["p_for"] == pytest.approx(3 * one["p_for"])
+    put(root, "table4_mae_finetune_vitl", **{"baseline": 84, "short_eswp_r0.3": 83.9,
+                                             "eswp_r0.3": 83.94})  # fmt: skip
+    other = decided(root)
+    assert other.loc["t4/r0.3-lossless"]["p_for"] > one["p_for"]  # another table, another family
+    assert other.loc[ES]["p_for"] == three.loc[ES]["p_for"]
     free = "t2-c10-r18/es-over-loss-order"
     assert three.loc[free]["role"] == "exploratory"
 
@@ -144,7 +226,7 @@ def test_the_default_betas_must_keep_up_with_every_cell(root):
 def test_beside_it_stand_the_controls_and_the_equivalent_compute(root):
     put(root, baseline=95, short_es=93, short_eswp=91, es=94, random_batch=92)
     row = decided(root).loc[ES]
-    assert "better than short_es (+1.00 [" in row["controls"]
+    assert "short_es" not in row["controls"]  # a claim of its own
     assert "better than random_batch (+2.00 [" in row["controls"]
     # frontier: 93 at 0.65 of the FLOPs, 95 at 1; ES costs 0.65: half-way in log cost
     assert row["gain"] == pytest.approx((1 / 0.65) ** 0.5, rel=0.02)
