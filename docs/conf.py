@@ -69,6 +69,6 @@ def _generate(_: Sphinx) -> None:
     generated, conf = HERE / "generated", HERE.parent / "conf"
     configuration.write_pages(conf, generated / "configuration")
     command_line.write_page(generated / "command_line.md")
-    runs_table.write_table(conf, generated / "facts" / "sweeps.md")
+    runs_table.write_table(generated / "facts" / "sweeps.md")
     method_facts.write_facts(generated / "facts")
     pictures.write_pictures(generated / "pictures")

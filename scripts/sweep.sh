@@ -6,7 +6,7 @@
 #   NAME             item             what differs between its runs        PRESET=paper: runs, cost
 #   beta_grid        Fig. 6 (CIFAR)   5 x 5 betas, two data sets           50, 7.3 h
 #   beta_grid_cola   Fig. 6 (CoLA)    5 x 5 betas, three seeds             75, 0.5 h
-#   local_beta_grid  Fig. 7           3 x 3 betas at the defaults          27, 4.0 h
+#   local_beta_grid  Fig. 7           3 x 3 betas at the defaults          27, 3.9 h
 #   batch_ratio      Fig. 5, left     b/B from 1/2 to 1/64                 6, 12.9 h
 #   pruning_ratio    Fig. 5, right    r from 0 to 0.6                      21, 2.3 h
 #   annealing_ratio  Table 8          annealed share at each end           21, 3.1 h

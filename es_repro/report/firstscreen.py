@@ -142,6 +142,7 @@ def _notes(
         each = ", ".join(f"{item} {number:g}" for item, number in hours.items())
         notes.append(
             f"Not run: the paper's own recipe, about {sum(hours.values()):.0f} hours of one H100 "
-            f"(estimated: {each}). `make TARGET PRESET=paper` runs it."
+            f"(estimated, with all controls; a run of several items counts once: {each}). "
+            "`make TARGET PRESET=paper` runs it."
         )
     return notes

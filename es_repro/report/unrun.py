@@ -1,7 +1,11 @@
-"""What was not run, why, and what running it would take. Pure."""
+"""What was not run, why, and what running it would take."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
 
 from es_repro.report.assembly import Table
 from es_repro.report.catalogue import TABLES
@@ -9,15 +13,9 @@ from es_repro.report.collection import Drawing
 from es_repro.report.figures.catalogue import FIGURES
 from es_repro.report.specs import PRESETS, Preset
 
-__all__ = ["PAPER_HOURS", "Gap", "gaps"]
+__all__ = ["EXPECTED", "Gap", "expected", "gaps", "paper_hours"]
 
-# Hours of one H100 for the paper's recipe, all methods, controls apart, three seeds (Tables 3, 4
-# and 9: one): estimated from FLOPs and an assumed utilisation, not measured. Runs that another
-# table has already are not counted.
-PAPER_HOURS = {
-    "table2": 27.0, "table3": 22.0, "table4": 256.0, "table5": 17.0, "table6": 9.0, "table7": 1.1,
-    "table8": 2.0, "table9": 3.5, "memory": 0.3, "fig5": 15.0, "fig6": 12.0, "fig7": 6.0,
-}  # fmt: skip
+EXPECTED = Path(__file__).parent / "expected.csv"  # by `python -m es_repro.paper_cost`
 _WHY: dict[Preset, str] = {
     "paper": "the full recipe: a large GPU and the full data sets",
     "small": "minutes a run on a large GPU",
@@ -34,7 +32,8 @@ class Gap:
         form: paper, small, demo; or the part of a table.
         why: the reason.
         command: what runs it.
-        hours: of one H100, estimated; None where nobody estimated it.
+        hours: of one H100, estimated, without the runs that an item before it has already; None
+            where nobody estimated it.
     """
 
     item: str
@@ -42,6 +41,18 @@ class Gap:
     why: str
     command: str
     hours: float | None = None
+
+
+@cache
+def expected() -> pd.DataFrame:
+    """Runs and estimated H100 hours of the paper's recipes: a row a sweep and experiment."""
+    return pd.read_csv(EXPECTED, comment="#")
+
+
+def paper_hours() -> dict[str, float]:
+    """Estimated H100 hours of each item's recipe; a run of several counts where it comes first."""
+    hours = expected().groupby("item", sort=False)["new_hours"].sum()
+    return {str(item): float(f"{value:.2g}") for item, value in hours.items()}
 
 
 def gaps(tables: Iterable[Table], drawings: Iterable[Drawing]) -> list[Gap]:
@@ -58,7 +69,7 @@ def _whole_tables(there: set[tuple[str, Preset]]) -> Iterator[Gap]:
     for spec in TABLES.values():
         for preset in spec.presets:
             if spec.settings and (spec.name, preset) not in there:
-                hours = PAPER_HOURS.get(spec.name) if preset == "paper" else None
+                hours = paper_hours().get(spec.name) if preset == "paper" else None
                 yield Gap(_item(spec.name), preset, _WHY[preset], _make(spec.make, preset), hours)
 
 
@@ -66,7 +77,7 @@ def _figures(there: set[tuple[str, Preset]]) -> Iterator[Gap]:
     for spec in FIGURES.values():
         for preset in PRESETS if spec.needs_runs else ():
             if (spec.name, preset) not in there:
-                hours = PAPER_HOURS.get(spec.name) if preset == "paper" else None
+                hours = paper_hours().get(spec.name) if preset == "paper" else None
                 yield Gap(_item(spec.name), preset, _WHY[preset], _make(spec.make, preset), hours)
 
 

@@ -96,9 +96,10 @@ def test_a_picture_has_a_panel_of_memory_where_there_is_memory(name):
     assert all(panel.get_title(loc="left") and panel.get_xlabel() for panel in panels)
 
 
-def test_sweeps_are_counted_and_their_hours_are_the_files_own(tmp_path):
-    runs_table.write_table(ROOT / "conf", tmp_path / "sweeps.md")
+def test_sweeps_are_counted_and_have_the_hours_of_the_cost_model(tmp_path):
+    runs_table.write_table(tmp_path / "sweeps.md")
     text = (tmp_path / "sweeps.md").read_text(encoding="utf-8")
-    assert "| `table2` | `table2_cifar10_resnet18` | 39 | 0.25 hours a baseline run |" in text
+    assert "| `table2` | `table2_cifar10_resnet18` | 39 | 5.6 | 39 | 5.6 |" in text
+    assert "| `fig5_baseline` | `table3_imagenet_vitl` | 3 | 11 | 0 | 0 |" in text
     (table5,) = [x for x in groups(ROOT / "conf")["sweep"] if x.name == "table5"]
     assert runs_table.num_runs(table5) == 8 * 3 * 11

@@ -107,7 +107,7 @@ def test_gaps_name_what_runs_them(held):
     found = {(gap.item, gap.form): gap for gap in missing}
     assert ("Table 2", "demo") not in found
     assert found["Table 2", "paper"].command == "make table2 PRESET=paper DATA_ROOT=..."
-    assert found["Table 2", "paper"].hours == 27
+    assert found["Table 2", "paper"].hours == 33
     assert found["Figure 6", "demo"].command == "make fig6 PRESET=demo DATA_ROOT=..."
     part = found["Table 2", "demo: CIFAR-100, ResNet-18"]
     assert part.why == "its data set was not there"
