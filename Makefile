@@ -16,6 +16,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
+# Rounds of paired timing where a demo has many arms or slow ones; else the bench's own number.
+DEMO_ROUNDS := $(if $(filter demo,$(PRESET)),6)
 
 # Every item of the paper, in the order in which they need one another's runs, and what is made of them.
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
@@ -81,22 +83,22 @@ table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	$(call sweeps,table2,table2)
 
 table3: pretrained ## Table 3: ViT-L on ImageNet; its demo also fine-tunes a small pretrained net
-	$(call sweeps,table3,table3)
+	$(call sweeps,table3,table3,$(DEMO_ROUNDS))
 
 memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1
 	$(call sweeps,memory,memory)
 
 table4: setup ## Table 4: MAE pre-training, then fine-tuning of the encoders that it leaves
-	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune)
+	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune,$(DEMO_ROUNDS))
 
 table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
-	$(call sweeps,table5,table5,$(if $(filter demo,$(PRESET)),6))
+	$(call sweeps,table5,table5,$(DEMO_ROUNDS))
 
 table6: pretrained ## Table 6: history, differences and annealing, one by one
-	$(call sweeps,table6,table6 table6_cola)
+	$(call sweeps,table6,table6 table6_cola,$(DEMO_ROUNDS))
 
 table7: pretrained ## Table 7: pruning strategies on GLUE
-	$(call sweeps,table7,table7)
+	$(call sweeps,table7,table7,$(DEMO_ROUNDS))
 
 table8: setup ## Table 8: the annealing ratio
 	$(call sweeps,table8,table8)

@@ -42,5 +42,19 @@ _SPECS = (
         primary=_PRIMARY, margin=0.5, seeds=5,
         remarks=("Rates are those of the study without noise.",),
     ),
+    Study(
+        name="cpu_sst2", experiment="cpu/sst2", tuning="cpu/sst2_rates",
+        title="Half of MiniLM-L6 fine-tuned on 8,000 sentences of SST-2",
+        arms={
+            "baseline": "Baseline", "short_es": "Baseline, 5 epochs", "es": "ES", "eswp": "ESWP",
+            "loss_anneal": "loss_anneal: ES without history",
+            "random_flops": "random rows, ES's FLOPs",
+        },
+        frontier=("short_es",),
+        shorts=dict.fromkeys(("es", "eswp", "loss_anneal", "random_flops"), "short_es"),
+        rivals={"es": ("loss_anneal", "random_flops"), "eswp": ("es",)},
+        primary=_PRIMARY, margin=0.5, seeds=5,
+        remarks=("Accuracy on 10,000 sentences cut from the training split of SST-2.",),
+    ),
 )  # fmt: skip
 STUDIES = {study.name: study for study in _SPECS}
