@@ -8,9 +8,10 @@ import pandas as pd
 
 from es_repro.config import config_folder
 from es_repro.report import ReportError
+from es_repro.report.figures.source import histories
+from es_repro.report.studies import frontier, wrong_labels
 from es_repro.report.studies.catalogue import STUDIES
 from es_repro.report.studies.findings import Findings, findings
-from es_repro.report.studies.frontier import draw
 from es_repro.report.studies.rates import as_yaml, tuned
 from es_repro.report.studies.study import Study
 from es_repro.report.studies.written import to_markdown
@@ -82,8 +83,15 @@ def write_study(study: Study, frame: pd.DataFrame, results: Path, place: Path) -
         f"python -m es_repro.train -m sweep={study.experiment}",
         f"python -m es_repro.report study {study.name} --runs {shown}",
     ]
-    save(draw(study, found), folder / "frontier.png")
-    page = to_markdown(study, found, listed, commands, "frontier.png")
+    pictures = {frontier.ALT: "frontier.png"}
+    save(frontier.draw(study, found), folder / "frontier.png")
+    wrong = wrong_labels.shares(histories(place, found.runs))
+    if len(wrong):
+        pictures[wrong_labels.ALT] = "wrong_labels.png"
+        save(wrong_labels.draw(study, wrong), folder / "wrong_labels.png")
+        text = wrong.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        (folder / "wrong_labels.csv").write_text(text, encoding="utf-8")
+    page = to_markdown(study, found, listed, commands, pictures)
     (folder / "README.md").write_text(page, encoding="utf-8")
     for name, table in (("arms", found.arms), ("contrasts", found.contrasts)):
         text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")

@@ -1,13 +1,12 @@
 """A study as one Markdown page: table, contrasts, how to read them, where they come from."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
 from es_repro.report.document import listing, provenance
 from es_repro.report.sheet import number
 from es_repro.report.studies.findings import Findings
-from es_repro.report.studies.frontier import ALT
 from es_repro.report.studies.study import Study
 
 __all__ = ["ARM_COLUMNS", "arm_cells", "to_markdown"]
@@ -31,7 +30,11 @@ _LEGEND = (
 
 
 def to_markdown(
-    study: Study, found: Findings, listed: pd.DataFrame, commands: list[str], picture: str
+    study: Study,
+    found: Findings,
+    listed: pd.DataFrame,
+    commands: list[str],
+    pictures: Mapping[str, str],
 ) -> str:
     """The page.
 
@@ -40,12 +43,14 @@ def to_markdown(
         found: its numbers.
         listed: runs that are not in it, with reasons.
         commands: how runs and page were made.
-        picture: name of the figure's file beside the page.
+        pictures: what each figure shows, and its file beside the page; the frontier first.
     """
-    sections = [f"# {study.title}", f"![{ALT}]({picture})"]
+    shown = [f"![{alt}]({name})" for alt, name in pictures.items()]
+    sections = [f"# {study.title}", shown[0]]
     sections.append(_markdown(ARM_COLUMNS, arm_cells(found.arms)))
     heads = ("contrast", "difference, points", "margin", "p", "verdict")
     sections += ["## Contrasts", _markdown(heads, _contrasts(study, found.contrasts))]
+    sections += shown[1:]
     sections += ["## How to read it", _list([*_LEGEND, *study.remarks])]
     left_out = listing(listed)
     if left_out:

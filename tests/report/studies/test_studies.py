@@ -1,5 +1,7 @@
 """Studies on made-up records with a known answer."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -116,15 +118,33 @@ def test_a_study_without_runs_is_one_line(root, tmp_path, capsys):
     assert "no finished run of cpu/cifar10" in capsys.readouterr().err
 
 
+def test_under_label_noise_the_shares_of_wrong_labels_are_drawn(root, tmp_path):
+    study = STUDIES["cpu_cifar10_noise"]
+    for row, trained in {"baseline": 0.2, "short_es": 0.2, "es": 0.4}.items():
+        for seed in range(3):
+            run = root.add(study.experiment, row, seed, config={"dataset.label_noise": 0.2})
+            lines = (run / "history.jsonl").read_text().splitlines()
+            share = {"noise/share": 0.2, "noise/bp_share": trained + 0.01 * seed}
+            changed = [json.dumps(json.loads(line) | share) for line in lines]
+            (run / "history.jsonl").write_text("\n".join(changed) + "\n")
+    out = tmp_path / "results"
+    assert main(["study", study.name, "--runs", str(root.path), "--results", str(out)]) == 0
+    table = pd.read_csv(out / study.name / "wrong_labels.csv")
+    last = table[table["row"].eq("es")].iloc[-1]
+    assert (last["mean"], last["low"], last["high"]) == pytest.approx((41, 40, 42))
+    assert last["in_the_set"] == pytest.approx(20)
+    assert "(wrong_labels.png)" in (out / study.name / "README.md").read_text()
+
+
 # ---------------------------------------------------------------- rates
 
 
 def tune(root, rates, split="validation", rows=tuple(STUDY.arms)):
     for row in rows:
         for rate, accuracy in rates.items():
-            root.add(STUDY.tuning, row, 1000,
-                     config={"optimizer.lr": rate, "dataset.split": split},
-                     summary={"validation/accuracy": accuracy, "test/accuracy": accuracy})  # fmt: skip
+            measured = {"validation/accuracy": accuracy, "test/accuracy": accuracy}
+            root.add(STUDY.tuning, row, 1000, summary=measured,
+                     config={"optimizer.lr": rate, "dataset.split": split})  # fmt: skip
 
 
 def rates_of(root):
