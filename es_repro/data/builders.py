@@ -138,6 +138,7 @@ def cifar(
         pad=pad,
         flip=flip,
         fingerprint=fingerprint(train, evaluation),
+        lossy=any(source.lossy for source in sources),
     )
 
 

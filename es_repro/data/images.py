@@ -48,6 +48,7 @@ class ImageData:
         pad: pixels of reflected border that a random crop may reach into.
         flip: mirror half of the images.
         fingerprint: hash of all pixels and labels, equal for every layout they came in.
+        lossy: its files hold JPEGs, where the published ones lose nothing.
 
     Raises:
         ValueError: a border that an image of this size cannot reflect.
@@ -63,6 +64,7 @@ class ImageData:
     pad: int
     flip: bool
     fingerprint: str
+    lossy: bool = False
 
     def __post_init__(self) -> None:
         size = min(self.train.images.shape[-2:])
@@ -103,11 +105,13 @@ class Source:
         origin: the files, as a message names them.
         targets: [n] int64.
         decode: row numbers [k] int64 -> images [k, C, H, W] uint8.
+        lossy: the files hold JPEGs.
     """
 
     origin: str
     targets: Tensor
     decode: Callable[[Tensor], Tensor]
+    lossy: bool = False
 
 
 def fingerprint(train: Images, evaluation: Images) -> str:

@@ -34,6 +34,7 @@ SUBFOLDERS = (".", "plain_text", "{name}", "data")
 IMAGE_COLUMNS = ("img", "image")
 LABEL_COLUMNS = ("fine_label", "label", "labels")  # CIFAR-100 has a coarse_label too
 SIZE = 32
+JPEG = b"\xff\xd8\xff"  # how such a file begins
 
 
 def find_parquet(root: Path, name: str) -> dict[str, list[Path]] | None:
@@ -95,7 +96,8 @@ def read_parquet(paths: Sequence[Path]) -> Source:
         return pixels
 
     origin = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and its other shards"
-    return Source(origin, torch.cat(labels), decode)
+    first = images[0][0].as_py() if len(images[0]) else None
+    return Source(origin, torch.cat(labels), decode, lossy=(first or b"").startswith(JPEG))
 
 
 def check_columns(path: Path) -> tuple[str, str]:

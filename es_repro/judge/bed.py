@@ -16,8 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from es_repro.judge.perceptrons import Perceptrons, Stepper
+from es_repro.judge.problem import SplitName
 from es_repro.judge.seam import check_picks, check_plan
-from es_repro.judge.workloads import SplitName, Workload
+from es_repro.judge.workloads import Workload
 from es_repro.models import mlp
 from es_repro.selection import PlannedBatchSampler, Selector
 from es_repro.tasks.classification import class_signals

@@ -56,7 +56,7 @@ def _workload(
     reported = sum(float(lane.outcome.epochs_of_flops.sum()) for lane in trial.lanes.values())
     return {
         "name": workload.name,
-        "title": workload.title,
+        "title": workload.heading,
         "measure": workload.measure,
         "larger_is_better": workload.larger_is_better,
         "samples": len(workload.problem("test").targets),

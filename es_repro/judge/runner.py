@@ -8,8 +8,9 @@ import torch
 
 from es_repro.judge.arms import Arm
 from es_repro.judge.bed import Bed, Member, Outcome
+from es_repro.judge.problem import SplitName
 from es_repro.judge.store import Store, content_key
-from es_repro.judge.workloads import SplitName, Workload
+from es_repro.judge.workloads import Workload
 
 __all__ = ["PIECE", "Runner"]
 

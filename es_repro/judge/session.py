@@ -111,6 +111,8 @@ def judge(session: Session, say: Callable[[str], None]) -> Verdict:
     trials, missing = {}, {}
     for workload in session.workloads:
         try:
+            if workload.prepare is not None:
+                workload.prepare(say, session.runner.show)
             trials[workload.name] = run_trial(
                 workload, session.methods, session.history, session.effort, session.runner, say
             )

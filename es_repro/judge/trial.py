@@ -26,7 +26,7 @@ class Effort:
         seeds: reported ones, a fixed number; None: as many as `runs` leave, or `resolution` needs.
         most_seeds: never more than so many.
         resolution: wanted, in points of the measure.
-        runs: of one workload, tuning included; None: no limit.
+        runs: of one workload at digits' price, tuning included; None: no limit.
     """
 
     tuning_seeds: int
@@ -35,12 +35,16 @@ class Effort:
     resolution: float
     runs: int | None = None
 
-    def fixed_seeds(self, tuning_runs: int, arms: int) -> int | None:
+    def fixed_seeds(self, workload: Workload, tuning_runs: int, arms: int) -> int | None:
         """The number of seeds, where the pilot has no say in it."""
         if self.seeds is not None or self.runs is None:
             return self.seeds
-        left = (self.runs - tuning_runs) // arms
-        return max(LEAST_SEEDS, min(self.most_seeds, left))
+        left = (round(self.runs / workload.price) - tuning_runs) // arms
+        return max(LEAST_SEEDS, min(self.limit(workload), left))
+
+    def limit(self, workload: Workload) -> int:
+        """The most seeds that the pilot may ask for."""
+        return min(self.most_seeds, workload.most_seeds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +161,10 @@ def run_trial(
         [found.outcome.scores for arm, found in tuned.values() if arm.role != "method"],
         tuned[baseline_at(1).name][1].outcome.scores,
         examples=workload.examples,
-        fixed=effort.fixed_seeds(sum(found.runs for _, found in tuned.values()), len(tuned)),
-        most=effort.most_seeds, wanted=effort.resolution,
+        fixed=effort.fixed_seeds(
+            workload, sum(found.runs for _, found in tuned.values()), len(tuned)
+        ),
+        most=effort.limit(workload), wanted=effort.resolution,
     )  # fmt: skip
     say(f"{workload.name}: {plan.statement(len(tuned))}")
 

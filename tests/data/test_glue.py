@@ -194,7 +194,9 @@ def test_tokens_are_made_once_and_a_damaged_file_is_made_again(make, tmp_path, m
         assert make("cola").fingerprint == first
         assert make("cola", subset=10).num_samples == 10
     whole = files[0].read_bytes()
-    flipped = whole.replace(torch.load(files[0])["offsets"].numpy().tobytes(), b"\1" * 8, 1)
+    flipped = whole.replace(
+        torch.load(files[0])["tensors"]["offsets"].numpy().tobytes(), b"\1" * 8, 1
+    )
     for spoilt in (whole[:100], b"", b"\1" + whole, flipped):
         files[0].write_bytes(spoilt)
         caplog.clear()

@@ -6,7 +6,8 @@ from dataclasses import replace
 import torch
 
 from es_repro.judge.arms import Arm
-from es_repro.judge.workloads import Problem, Workload
+from es_repro.judge.problem import Problem
+from es_repro.judge.workloads import Workload
 from es_repro.selection import EpochPlan, Selector, count, stream
 
 N, HELD, WIDTH, CLASSES, NOISE = 192, 200, 8, 3, 0.4
