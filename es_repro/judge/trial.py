@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from es_repro.judge.arms import FRONTIER, Arm, baseline_at, frontier, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
-from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds
+from es_repro.judge.planning import LEAST_SEEDS, PRIMARY, SeedPlan, plan_seeds
 from es_repro.judge.probe import step_ratio
 from es_repro.judge.runner import Runner
 from es_repro.judge.tuning import FIRST_TUNING_SEED, USUAL_RATES, Tuned, tune
@@ -157,6 +157,8 @@ def run_trial(
         [found.outcome.scores for arm, found in tuned.values() if arm.role != "method"],
         tuned[baseline_at(1).name][1].outcome.scores,
         examples=workload.examples,
+        contrasts=len(PRIMARY) * len(judged),
+        measured=any(name != baseline_at(1).name for name in controls["short"].values()),
         fixed=effort.fixed_seeds(sum(found.runs for _, found in tuned.values()), len(tuned)),
         most=effort.most_seeds, wanted=effort.resolution,
     )  # fmt: skip
