@@ -16,6 +16,8 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m es_repro
 # PRESET=paper is the full recipe; demo and small are folders of configs.
 PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
+# Rounds of paired timing where a demo has many arms or slow ones; else the bench's own number.
+DEMO_ROUNDS := $(if $(filter demo,$(PRESET)),6)
 
 # Every item of the paper, in the order in which they need one another's runs, and what is made of them.
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
@@ -23,7 +25,7 @@ PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 t
 
 .PHONY: help setup demo paper test test-slow lint docs pretrained theory verdicts bench judge advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
-	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10
+	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 cpu_cifar10 cpu_cifar10_noise cpu_sst2
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|small|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -81,22 +83,22 @@ table2: setup ## Table 2: run what is missing, then build it (DATA_ROOT, PRESET)
 	$(call sweeps,table2,table2)
 
 table3: pretrained ## Table 3: ViT-L on ImageNet; its demo also fine-tunes a small pretrained net
-	$(call sweeps,table3,table3)
+	$(call sweeps,table3,table3,$(DEMO_ROUNDS))
 
 memory: setup ## peak memory of selecting and of plain epochs, Sec. 4.1
 	$(call sweeps,memory,memory)
 
 table4: setup ## Table 4: MAE pre-training, then fine-tuning of the encoders that it leaves
-	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune)
+	$(call sweeps,table4,table4_mae_pretrain table4_mae_finetune,$(DEMO_ROUNDS))
 
 table5: pretrained ## Table 5: ALBERT on GLUE; its demo fine-tunes a small pretrained encoder
-	$(call sweeps,table5,table5,$(if $(filter demo,$(PRESET)),6))
+	$(call sweeps,table5,table5,$(DEMO_ROUNDS))
 
 table6: pretrained ## Table 6: history, differences and annealing, one by one
-	$(call sweeps,table6,table6 table6_cola)
+	$(call sweeps,table6,table6 table6_cola,$(DEMO_ROUNDS))
 
 table7: pretrained ## Table 7: pruning strategies on GLUE
-	$(call sweeps,table7,table7)
+	$(call sweeps,table7,table7,$(DEMO_ROUNDS))
 
 table8: setup ## Table 8: the annealing ratio
 	$(call sweeps,table8,table8)
@@ -142,6 +144,16 @@ fig6: setup ## Figure 6: heat maps over the betas; CoLA in the small and the pap
 
 fig7: setup ## Figure 7: the betas close to the defaults
 	$(call points,fig7,fig7)
+
+# Our own questions; the sweep of cpu_NAME is cpu/NAME.
+STUDY = status=0; $(RUN).train -m sweep=cpu/$(patsubst cpu_%,%,$@) $(ARGS) || status=$$?; \
+	$(RUN).report study $@ --runs $(RUNS_ROOT) || status=$$?; exit $$status
+
+cpu_cifar10 cpu_cifar10_noise: setup ## our own studies, planned in results/PLAN.md: hours on two cores (DATA_ROOT)
+	$(STUDY)
+
+cpu_sst2: pretrained ## the same, fine-tuning a small encoder
+	$(STUDY)
 
 report: setup ## results/ again from its packs, README's head, results/report.html; RUNS_ROOT/report.html of your runs
 	$(RUN).report rebuild

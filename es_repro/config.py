@@ -65,12 +65,14 @@ def register_resolvers() -> None:
     `${one_minus:x}`, without the noise of binary fractions; `${share:part,whole}`;
     `${linear_scaling:rate,B}`, a rate stated for batches of 256 at B (Goyal et al. 2017);
     `${left_by:root,experiment,row,seed,name}`, the file of a finished run;
+    `${scored_cost:f}`, FLOPs of a step that scores B and trains f*B, over those of training B;
     `${row_of:method,replay}`, the row that a run stands in unless told otherwise.
     """
     ours: dict[str, Callable[..., Any]] = {
         "one_minus": lambda x: round(1 - x, 12),
         "share": lambda part, whole: round(part / whole, 12),
         "linear_scaling": lambda rate, batch_size: round(rate * batch_size / 256, 12),
+        "scored_cost": lambda ratio: 1 / 3 + ratio,
         "row_of": lambda method, replay: "replay" if replay else method,
         "left_by": lambda root, *asked: str(file_of_run(Path(root), *asked)),
     }

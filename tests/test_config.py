@@ -57,7 +57,7 @@ def test_every_experiment_composes_under_its_own_name(compose_run, experiment):
     config = compose_run(f"experiment={experiment}", "method=es")
 
     assert config.experiment == experiment
-    assert config.recipe.paper == (not experiment.startswith(("demo/", "small/")))
+    assert config.recipe.paper == (not experiment.startswith(("demo/", "small/", "cpu/")))
 
 
 @pytest.mark.parametrize(
@@ -224,6 +224,7 @@ def test_sweeps_ask_for_every_method_and_control(compose_run):
         "eswp_r0.3", "eswp_r0.5", "random_r0.3", "random_r0.5",  # Table 4 and its controls
         "short_eswp_r0.3", "short_eswp_r0.5",
         "orderdp",  # a rival since
+        "short_75", "random_flops",  # the studies' own controls
     }  # fmt: skip
     rows = {x.stem for x in (CONF / "method").glob("*.yaml")} - others
     for sweep in ("table2", "demo/table2", "demo/digits", "table3", "small/table3", "demo/table3"):

@@ -31,6 +31,8 @@ from es_repro.report.replay_command import add_replay
 from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.specs import PRESETS, Preset, TableSpec, experiments
 from es_repro.report.status import add_status
+from es_repro.report.studies.catalogue import STUDIES
+from es_repro.report.studies.command import add_rates, add_study
 from es_repro.report.terminal import show
 from es_repro.report.verdicts.command import add_verdicts
 from es_repro.report.wandb_runs import read_wandb
@@ -52,6 +54,8 @@ examples:
   python -m es_repro.report replay RUN RUN                from runs with trace.losses=true
   python -m es_repro.report status table2                 done, running, stale, failed, missing
   python -m es_repro.report verdicts                      every claim of the paper, decided by rule
+  python -m es_repro.report rates cpu_cifar10             each arm's best rate, from tuning runs
+  python -m es_repro.report study cpu_cifar10             our own contrasts, planned and decided
   python -m es_repro.report rebuild                       results/ again, from the packs in it
   python -m es_repro.report html                          results/report.html: all of it, one page
   python -m es_repro.report html --runs runs              runs/report.html: the same of your runs
@@ -211,14 +215,21 @@ def _add_pack(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "of its own, without host, user and paths, so that it can be made again: rebuild.",
         epilog=_EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("name", metavar="NAME", help=f"of {', '.join((*TABLES, *_SWEPT))}")
+    parser.add_argument(
+        "name", metavar="NAME", help=f"of {', '.join((*TABLES, *_SWEPT, *STUDIES))}"
+    )
     _add_places(parser)
     parser.set_defaults(command=_pack)
 
 
 def _pack(options: argparse.Namespace) -> None:
     root = _root(options)
-    if options.name in _SWEPT:
+    preset: Preset
+    presets: tuple[Preset, ...]
+    if options.name in STUDIES:
+        preset, presets = "paper", ("paper",)
+        asked, references = STUDIES[options.name].experiments, []
+    elif options.name in _SWEPT:
         preset, presets = options.preset, PRESETS
         prefix = "" if preset == "paper" else f"{preset}/"
         asked = [prefix + name for name in _SWEPT[options.name].experiments]
@@ -283,6 +294,8 @@ _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_pack,
     add_status,
     add_verdicts,
+    add_study,
+    add_rates,
     add_replay,
     add_rebuild,
     add_html,

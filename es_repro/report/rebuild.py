@@ -11,7 +11,11 @@ from es_repro.report import ReportError
 from es_repro.report.assembly import Table, stem, texts
 from es_repro.report.collection import Drawing, figures, of_packs, tables
 from es_repro.report.figures.catalogue import figure_of
+from es_repro.report.folders import MEMBERS
+from es_repro.report.studies.catalogue import STUDIES
+from es_repro.report.studies.command import write_study
 from es_repro.report.style import save
+from es_repro.report.verdicts.command import read_frame
 
 __all__ = ["add_rebuild", "write_drawing", "write_table"]
 
@@ -53,5 +57,10 @@ def _rebuild(options: argparse.Namespace) -> None:
         raise ReportError(f"no packs in {options.results}: `report pack NAME` makes one")
     for table in tables(shelves):
         print(f"written: {write_table(table, options.results)}.md, .tex, .csv")
+    for study in STUDIES.values():
+        place = options.results / study.name / "records"
+        if (place / MEMBERS).is_file():
+            folder = write_study(study, read_frame([place]), options.results, place)
+            print(f"written: {folder}/README.md, arms.csv, contrasts.csv, frontier.png, .pdf")
     for made in figures(shelves):
         print(f"written: {write_drawing(made, options.results)}.png, .pdf, .csv")

@@ -34,9 +34,10 @@ _SHARE = re.compile(r"(test|validation)/(accuracy|f1|matthews|correlation)(_best
 
 _CONFIG: dict[str, Kind] = {
     "epochs": "Float64", "meta_batch_size": "Float64", "micro_batch_size": "Float64",
-    "precision": "string", "method.name": "string", "model.name": "string",
-    "dataset.name": "string", "dataset.split": "string", "dataset.subset": "Float64",
-    "dataset.fingerprint": "string", "dataset.note": "string", "recipe.paper": "boolean",
+    "optimizer.lr": "Float64", "precision": "string", "method.name": "string",
+    "model.name": "string", "dataset.name": "string", "dataset.split": "string",
+    "dataset.subset": "Float64", "dataset.fingerprint": "string", "dataset.note": "string",
+    "recipe.paper": "boolean",
 }  # fmt: skip
 _ENVIRONMENT: dict[str, Kind] = {
     "device": "string", "device_name": "string", "threads": "Float64",

@@ -110,7 +110,9 @@ ABLATIONS = (
     Row("es", "ES = Loss + A + Dif", {"method": "ES = Loss + A + Dif"}),
 )
 # Rows whose point is another length of training: all else must still be the baseline's.
-OWN_LENGTH = frozenset({"short_es", "short_eswp", "short_eswp_r0.3", "short_eswp_r0.5"})
+OWN_LENGTH = frozenset({
+    "short_75", "short_es", "short_eswp", "short_eswp_r0.3", "short_eswp_r0.5",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,8 @@ _LOOKS = {
     "random": Look("Random", "#7F7F7F", "X"),
     "random_set": Look("random_set", "#7F7F7F", "X", "--", filled=False),
     "random_batch": Look("random_batch", "#7F7F7F", "P", "--", filled=False),
+    "random_flops": Look("random_flops", "#7F7F7F", "v", "--", filled=False),
+    "short_75": Look("short@75%", "#7F7F7F", "o", ":", filled=False),
     "short_es": Look("short@ES", "#7F7F7F", "s", ":", filled=False),
     "short_eswp": Look("short@ESWP", "#7F7F7F", "D", ":", filled=False),
     "orderdp": Look("OrderDP", "#882255", "p"),

@@ -11,6 +11,8 @@ from es_repro.report.page.blocks import Picture
 from es_repro.report.page.contents import Document, Holdings, png, sections
 from es_repro.report.page.html import to_html
 from es_repro.report.readme import block, filled
+from es_repro.report.studies.catalogue import STUDIES
+from es_repro.report.studies.frontier import ALT
 from es_repro.report.unrun import gaps
 from es_repro.report.verdicts.command import document as ledger_document
 from es_repro.theory import checks
@@ -112,7 +114,7 @@ def _packs(results: Path) -> list[Shelf]:
 
 
 def _documents(results: Path) -> list[Document]:
-    found = []
+    found = [_study(results / name) for name in STUDIES if (results / name / "README.md").is_file()]
     for title, name in _DOCUMENTS.items():
         path = results / name
         if path.is_file():
@@ -120,6 +122,14 @@ def _documents(results: Path) -> list[Document]:
             picture = Picture(chart.read_bytes(), _CHART) if chart.is_file() else None
             found.append(Document(title, path.read_text(encoding="utf-8"), picture))
     return found
+
+
+def _study(folder: Path) -> Document:
+    """A study's page; of its pictures the frontier is taken into the document."""
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    title = text.partition("\n")[0].removeprefix("# ")
+    body = "\n".join(line for line in text.splitlines() if not line.startswith("!["))
+    return Document(title, body, Picture((folder / "frontier.png").read_bytes(), ALT))
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,60 @@
+"""Every study of the suite. Their contrasts were fixed before the first run: results/PLAN.md."""
+
+from es_repro.report.studies.study import Study
+
+__all__ = ["STUDIES"]
+
+_BUDGETS = ("short_eswp", "short_es", "short_75")
+_SHORTS = {
+    "es": "short_es", "eswp": "short_eswp", "loss_anneal": "short_es", "infobatch": "short_75",
+    "orderdp": "short_es", "random_flops": "short_es",
+}  # fmt: skip
+_PRIMARY = frozenset({("es", "baseline"), ("es", "short_es"), ("es", "loss_anneal")})
+
+_SPECS = (
+    Study(
+        name="cpu_cifar10", experiment="cpu/cifar10", tuning="cpu/cifar10_rates",
+        title="A fifth of CIFAR-10 on a residual net of 8 layers",
+        arms={
+            "baseline": "Baseline", "short_75": "Baseline, 18 epochs",
+            "short_es": "Baseline, 15 epochs", "short_eswp": "Baseline, 12 epochs",
+            "es": "ES", "eswp": "ESWP", "loss_anneal": "loss_anneal: ES without history",
+            "infobatch": "InfoBatch", "orderdp": "OrderDP",
+            "random_flops": "random rows, ES's FLOPs",
+        },
+        frontier=_BUDGETS, shorts=_SHORTS,
+        rivals={
+            "es": ("loss_anneal", "random_flops"), "eswp": ("es",), "infobatch": ("random_flops",),
+            "orderdp": ("random_flops",),
+        },
+        primary=_PRIMARY, margin=0.5, seeds=12,
+    ),
+    Study(
+        name="cpu_cifar10_noise", experiment="cpu/cifar10_noise",
+        title="The same with a fifth of the training labels wrong",
+        arms={
+            "baseline": "Baseline", "short_es": "Baseline, 15 epochs", "es": "ES",
+            "loss_anneal": "loss_anneal: ES without history", "infobatch": "InfoBatch",
+        },
+        frontier=("short_es",),
+        shorts={"es": "short_es", "loss_anneal": "short_es", "infobatch": "short_es"},
+        rivals={"es": ("loss_anneal",)},
+        primary=_PRIMARY, margin=0.5, seeds=5,
+        remarks=("Rates are those of the study without noise.",),
+    ),
+    Study(
+        name="cpu_sst2", experiment="cpu/sst2", tuning="cpu/sst2_rates",
+        title="Half of MiniLM-L6 fine-tuned on 8,000 sentences of SST-2",
+        arms={
+            "baseline": "Baseline", "short_es": "Baseline, 5 epochs", "es": "ES", "eswp": "ESWP",
+            "loss_anneal": "loss_anneal: ES without history",
+            "random_flops": "random rows, ES's FLOPs",
+        },
+        frontier=("short_es",),
+        shorts=dict.fromkeys(("es", "eswp", "loss_anneal", "random_flops"), "short_es"),
+        rivals={"es": ("loss_anneal", "random_flops"), "eswp": ("es",)},
+        primary=_PRIMARY, margin=0.5, seeds=5,
+        remarks=("Accuracy on 10,000 sentences cut from the training split of SST-2.",),
+    ),
+)  # fmt: skip
+STUDIES = {study.name: study for study in _SPECS}

@@ -1,0 +1,92 @@
+"""A learning rate for every arm, by one rule, from runs on the validation cut.
+
+All arms begin with the same three rates; an arm whose best one lies at an end of what was tried is
+tried beyond it, until the best is interior. Of equals the one tried first wins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from es_repro.report import ReportError
+from es_repro.report.studies.study import Study
+
+__all__ = ["FACTOR", "Tuned", "as_yaml", "tuned"]
+
+FACTOR = 2.0  # between neighbours of the grid
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What tuning found for an arm.
+
+    Attributes:
+        row: the arm.
+        tried: mean validation accuracy in percent by rate, ascending.
+        runs: that they took.
+        best: the rate with the highest.
+        wanted: the rate to be tried next; None: the best one is interior.
+    """
+
+    row: str
+    tried: dict[float, float]
+    runs: int
+    best: float
+    wanted: float | None
+
+
+def tuned(study: Study, runs: pd.DataFrame) -> list[Tuned]:
+    """What tuning found, arm by arm.
+
+    Args:
+        study: with a tuning experiment.
+        runs: the tidy frame of `runs.tidy`.
+
+    Raises:
+        ReportError: an arm has no finished run on the validation cut, or a run used the test split.
+    """
+    mine = runs[(runs["experiment"] == study.tuning) & (runs["state"] == "finished")]
+    if (mine["config.dataset.split"] != "validation").any():
+        raise ReportError(f"{study.tuning}: has runs on the test split; tune on validation")
+    newest = mine.sort_values("order").drop_duplicates(
+        ["row", "config.optimizer.lr", "seed"], keep="last"
+    )
+    missing = [row for row in study.arms if row not in set(newest["row"])]
+    if missing:
+        raise ReportError(f"{study.tuning}: no finished run of {', '.join(missing)}")
+    return [_arm(row, newest[newest["row"] == row]) for row in study.arms]
+
+
+def _arm(row: str, runs: pd.DataFrame) -> Tuned:
+    means = (100 * runs.groupby("config.optimizer.lr")["validation/accuracy"].mean()).sort_index()
+    tried = {float(rate): float(value) for rate, value in means.items()}  # type: ignore[arg-type]
+    rates = list(tried)
+    best = max(rates, key=lambda rate: (tried[rate], -abs(rates.index(rate) - len(rates) // 2)))
+    return Tuned(row, tried, len(runs), best, _beyond(best, rates))
+
+
+def _beyond(best: float, rates: Sequence[float]) -> float | None:
+    if best == rates[0]:
+        return best / FACTOR
+    return best * FACTOR if best == rates[-1] else None
+
+
+def as_yaml(study: Study, found: Sequence[Tuned]) -> str:
+    """The file of the config group `recipe` that the study's experiment takes its rates from.
+
+    Raises:
+        ReportError: an arm's best rate is not interior yet.
+    """
+    open_ends = [arm for arm in found if arm.wanted is not None]
+    if open_ends:
+        each = ", ".join(f"{arm.row} at {arm.wanted:g}" for arm in open_ends)
+        raise ReportError(f"{study.tuning}: still to be tried: {each}")
+    lines = [
+        f"# Learning rates of experiment={study.experiment}: each arm's best on validation.",
+        f"# Written by `python -m es_repro.report rates {study.name} --write`; all rates that were",
+        f"# tried, and how well they did: results/{study.name}/rates.csv.",
+        f"default: {next(arm.best for arm in found if arm.row == 'baseline'):g}",
+    ]
+    lines += [f"{arm.row}: {arm.best:g}" for arm in found if arm.row != "baseline"]
+    return "\n".join(lines) + "\n"
