@@ -119,6 +119,7 @@ def _comparison(each: Comparison) -> dict[str, Any]:
     return {
         "control": each.control,
         "word": decision.word,
+        "though_lower": decision.though_lower,
         "verdict": str(decision),
         "difference": decision.trial.difference.mean,
         "half_width": decision.half_width,
@@ -136,7 +137,9 @@ def method_line(one: Finding) -> str:
     text = f"{one.method}: {against} ({_signed(one.baseline)} against the whole baseline"
     text += f" at {one.cost:.0%} of its FLOPs)"
     if "short" in one.controls:
-        text += f"; {one.controls['short'].decision.word} against the baseline at equal cost"
+        decision = one.controls["short"].decision
+        word = f"{decision.word}, though lower," if decision.though_lower else decision.word
+        text += f"; {word} against the baseline at equal cost"
         text += f" ({_signed(one.controls['short'])})"
     return text
 
