@@ -30,7 +30,11 @@ def card(session: Session, verdict: Verdict, command: str) -> dict[str, Any]:
         command: how to make the card again.
     """
     store = session.runner.store
-    conduct = {arm.name: dict(broken_promises(arm, store)) for arm in session.methods}
+    # Not of those that no workload would judge: a slow one would take hours to examine.
+    judged = {name for trial in verdict.trials.values() for name in trial.methods}
+    conduct = {
+        arm.name: dict(broken_promises(arm, store)) for arm in session.methods if arm.name in judged
+    }
     about = environment(session.runner.device, "fp32")
     return {
         "command": command,

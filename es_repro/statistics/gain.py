@@ -110,7 +110,9 @@ def _monotone(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         return found
 
     best = [
-        np.max([np.min([mean(i, k) for k in range(j, count)], axis=0) for i in range(j + 1)], axis=0)
+        np.max(
+            [np.min([mean(i, k) for k in range(j, count)], axis=0) for i in range(j + 1)], axis=0
+        )
         for j in range(count)
     ]
     return np.stack(best)
