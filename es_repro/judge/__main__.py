@@ -7,6 +7,7 @@ import signal
 import sys
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from rich.console import Console
@@ -20,6 +21,7 @@ from es_repro.judge.session import judge, settle
 from es_repro.judge.terminal import show
 from es_repro.judge.workloads import WORKLOADS
 from es_repro.progress import RunBar
+from es_repro.selection import require
 
 __all__ = ["main"]
 
@@ -61,19 +63,37 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         asked = parse(words)
         session = settle(asked, root)
+        out = Path(asked.settings.get("out", root / "judge" / "card"))
+        ready("out", out)
+        ready("RUNS_ROOT", root / "judge")
         with RunBar("judge", enabled=True) as bar:
             session.runner.show = bar.show
             verdict = judge(session, partial(print, flush=True))
         made = card(session, verdict, shlex.join(["python", "-m", "es_repro.judge", *words]))
-        folder = write(made, Path(asked.settings.get("out", root / "judge" / "card")))
+        page_file = write(made, out)
         show(made, Console(width=None if sys.stdout.isatty() else WIDTH))
-        print(f"{session.runner.runs} runs made in {session.runner.seconds:.0f} s; {folder}")
+        print(f"{session.runner.runs} runs made in {session.runner.seconds:.0f} s; {page_file}")
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - it ends in a line
         return exit_code(error)
-    return 0
+    return 0 if verdict.trials else 1
+
+
+def ready(name: str, folder: Path) -> None:
+    """Make a folder and try to write there, before minutes are spent on what goes into it.
+
+    Raises:
+        ValueError: it cannot be; says why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        why = f"a folder that can be written ({error.strerror or error})"
+        require(False, name, str(folder), why)
 
 
 def write(made: dict[str, Any], folder: Path) -> Path:

@@ -30,7 +30,11 @@ def card(session: Session, verdict: Verdict, command: str) -> dict[str, Any]:
         command: how to make the card again.
     """
     store = session.runner.store
-    conduct = {arm.name: dict(broken_promises(arm, store)) for arm in session.methods}
+    # Not of those that no workload would judge: a slow one would take hours to examine.
+    judged = {name for trial in verdict.trials.values() for name in trial.methods}
+    conduct = {
+        arm.name: dict(broken_promises(arm, store)) for arm in session.methods if arm.name in judged
+    }
     about = environment(session.runner.device, "fp32")
     return {
         "command": command,
@@ -119,6 +123,7 @@ def _comparison(each: Comparison) -> dict[str, Any]:
     return {
         "control": each.control,
         "word": decision.word,
+        "though_lower": decision.though_lower,
         "verdict": str(decision),
         "difference": decision.trial.difference.mean,
         "half_width": decision.half_width,
@@ -136,7 +141,9 @@ def method_line(one: Finding) -> str:
     text = f"{one.method}: {against} ({_signed(one.baseline)} against the whole baseline"
     text += f" at {one.cost:.0%} of its FLOPs)"
     if "short" in one.controls:
-        text += f"; {one.controls['short'].decision.word} against the baseline at equal cost"
+        decision = one.controls["short"].decision
+        word = f"{decision.word}, though lower," if decision.though_lower else decision.word
+        text += f"; {word} against the baseline at equal cost"
         text += f" ({_signed(one.controls['short'])})"
     return text
 

@@ -10,7 +10,7 @@ from es_repro.judge.asked import Asked, method_arm
 from es_repro.judge.findings import Finding, findings
 from es_repro.judge.runner import Runner
 from es_repro.judge.store import Store
-from es_repro.judge.trial import Effort, Trial, run_trial
+from es_repro.judge.trial import Effort, NoneLeft, Trial, run_trial
 from es_repro.judge.workloads import WORKLOADS, Workload
 from es_repro.machine import resolve_device
 from es_repro.selection import require
@@ -116,8 +116,8 @@ def judge(session: Session, say: Callable[[str], None]) -> Verdict:
             trials[workload.name] = run_trial(
                 workload, session.methods, session.history, session.effort, session.runner, say
             )
-        except DataNotFound as error:
-            if session.named:
+        except (DataNotFound, NoneLeft) as error:
+            if session.named and isinstance(error, DataNotFound):
                 raise
             missing[workload.name] = str(error)
             say(f"{workload.name}: not tried: {error}")

@@ -13,11 +13,15 @@ import numpy as np
 from es_repro.files import write_atomically, write_json
 from es_repro.judge.bed import ARRAYS, Outcome
 
-__all__ = ["Store", "content_key"]
+__all__ = ["NotKept", "Store", "content_key"]
 
 SECONDS = ("selection_seconds", "seconds")
 
 log = logging.getLogger(__name__)
+
+
+class NotKept(Exception):
+    """A result could not be written: no space, no permission. No fault of the method's."""
 
 
 def content_key(content: Mapping[str, Any]) -> str:
@@ -55,14 +59,17 @@ class Store:
         """Write an outcome under a key.
 
         Raises:
-            OSError: no space, no permission.
+            NotKept: no space, no permission.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
         content = {name: getattr(outcome, name) for name in (*ARRAYS, *SECONDS)}
         if set(np.unique(outcome.scores)) <= {0.0, 100.0}:  # hits and misses: a byte is enough
             content["scores"] = outcome.scores.astype(np.uint8)
         path = self._folder / f"{key}.npz"
-        write_atomically(path, lambda file: np.savez_compressed(file, **content))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, lambda file: np.savez_compressed(file, **content))
+        except OSError as error:
+            raise NotKept(str(error)) from error
 
     def read_note(self, key: str) -> dict[str, str] | None:
         """The note kept under a key; None where there is none that can be read."""

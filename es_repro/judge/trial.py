@@ -5,16 +5,20 @@ from dataclasses import dataclass
 
 from es_repro.judge.arms import FRONTIER, Arm, baseline_at, frontier, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
-from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds
+from es_repro.judge.planning import LEAST_SEEDS, PRIMARY, SeedPlan, plan_seeds
 from es_repro.judge.probe import step_ratio
 from es_repro.judge.runner import Runner
+from es_repro.judge.store import NotKept
 from es_repro.judge.tuning import FIRST_TUNING_SEED, USUAL_RATES, Tuned, tune
 from es_repro.judge.workloads import Workload
 
-__all__ = ["Effort", "Lane", "Trial", "run_trial"]
-
+__all__ = ["Effort", "Lane", "NoneLeft", "Trial", "run_trial"]
 
 ARMS_OF_A_METHOD = 3  # itself and its random controls: for a progress bar
+
+
+class NoneLeft(Exception):
+    """Every method was refused before the runs; each was named."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +112,8 @@ def run_trial(
 
     Raises:
         DataNotFound: the workload's data are not here.
+        NoneLeft: no method can be judged.
+        NotKept: a run could not be written.
     """
     refused: dict[str, str] = {}
     steps: dict[str, float] = {}
@@ -119,7 +125,7 @@ def run_trial(
         try:
             act()
         except Exception as error:  # whatever a method does must not end the trial
-            if arm.role != "method":
+            if arm.role != "method" or isinstance(error, NotKept):
                 raise
             refused[arm.name] = _line(error)
             say(f"{workload.name}: {arm.name} is not judged: {refused[arm.name]}")
@@ -138,6 +144,9 @@ def run_trial(
             tune_once(arm)
 
         attempt(arm, look)
+    if len(refused) == len(methods):
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
+        raise NoneLeft(f"no method is left ({reasons})")
     for arm in (*frontier(workload), history):
         tune_once(arm)
     judged = [arm for arm in methods if arm.name not in refused]
@@ -161,6 +170,8 @@ def run_trial(
         [found.outcome.scores for arm, found in tuned.values() if arm.role != "method"],
         tuned[baseline_at(1).name][1].outcome.scores,
         examples=workload.examples,
+        contrasts=len(PRIMARY) * len(judged),
+        measured=any(name != baseline_at(1).name for name in controls["short"].values()),
         fixed=effort.fixed_seeds(
             workload, sum(found.runs for _, found in tuned.values()), len(tuned)
         ),

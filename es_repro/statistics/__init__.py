@@ -5,6 +5,7 @@ Needs numpy and scipy alone and knows nothing of runs, records or methods: array
 
 from es_repro.statistics.contrast import Contrast, contrast, paired, welch
 from es_repro.statistics.decision import Decision, Trial, decide, decide_all, trial
+from es_repro.statistics.drawing import drawn_means
 from es_repro.statistics.gain import Gain, equivalent_gain
 from es_repro.statistics.multiple import holm
 from es_repro.statistics.planning import (
@@ -16,12 +17,11 @@ from es_repro.statistics.planning import (
     seeds_for_resolution,
     upper_standard_deviation,
 )
-from es_repro.statistics.resampling import resampled_means
 from es_repro.statistics.two_way import Components, components
 
 __all__ = [
     "Components", "Contrast", "Decision", "Design", "Gain", "Trial", "components", "contrast",
-    "decide", "decide_all", "detectable", "equivalent_gain", "holm", "paired", "power",
-    "resampled_means", "resolution", "seeds_for_power", "seeds_for_resolution", "trial",
+    "decide", "decide_all", "detectable", "drawn_means", "equivalent_gain", "holm", "paired",
+    "power", "resolution", "seeds_for_power", "seeds_for_resolution", "trial",
     "upper_standard_deviation", "welch",
 ]  # fmt: skip

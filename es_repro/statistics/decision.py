@@ -8,6 +8,11 @@ arms, `method - (baseline + short) / 2 > 0` from below and `method - (3 baseline
 from above, whose standard error holds the margin's. Where `short` loses nothing that can be seen,
 the workload cannot tell a good method from no method: equality is then no merit, and the word is
 *insensitive*; only a difference that is seen all the same keeps its name.
+
+With seeds enough, a loss can be seen that is well within the margin. The word is then *equivalent*:
+it answers what was asked, whether more than half of the saving's price was won back, and *worse*
+would put such a loss beside one that lies beyond the margin. What was seen is said behind it, with
+its interval: `equivalent within 0.52, though lower by 0.20 [0.10, 0.30]`.
 """
 
 from collections.abc import Mapping
@@ -54,6 +59,7 @@ class Decision:
         trial: its comparison.
         half_width: of the difference's interval: the x of "undecided at +-x".
         p_differs, p_equivalent: as decided on, corrected where several were decided together.
+        though_lower: equivalent, and yet a loss is seen.
     """
 
     word: Word
@@ -61,14 +67,21 @@ class Decision:
     half_width: float
     p_differs: float
     p_equivalent: float
+    though_lower: bool = False
 
     def __str__(self) -> str:
-        """Such as `equivalent within 0.52` or `undecided at +-0.80`."""
+        """Such as `equivalent within 0.52` or `undecided at +-0.80`; a loss is never left out."""
         more = {
             "equivalent": f" within {self.trial.margin:.2f}",
             "undecided": f" at +-{self.half_width:.2f}",
         }
-        return self.word + more.get(self.word, "")
+        return self.word + more.get(self.word, "") + (self._loss if self.though_lower else "")
+
+    @property
+    def _loss(self) -> str:
+        loss = -self.trial.difference.mean
+        least, most = loss - self.half_width, loss + self.half_width
+        return f", though lower by {loss:.2f} [{least:.2f}, {most:.2f}]"
 
 
 def trial(
@@ -129,13 +142,14 @@ def _decide(one: Trial, p_differs: float, p_equivalent: float, level: float) -> 
     if seen and one.difference.mean > 0:
         word = "better"
     elif p_equivalent < alpha and _sensitive(one, alpha):
-        word = "equivalent"  # also where a loss is visible but within the margin
+        word = "equivalent"  # also where a loss is seen: `though_lower`
     elif seen:
         word = "worse"
     elif not _sensitive(one, alpha):
         word = "insensitive"
     half = one.difference.half_width(level)
-    return Decision(word, one, half, p_differs, p_equivalent)
+    lower = word == "equivalent" and seen  # a gain that is seen is "better" above
+    return Decision(word, one, half, p_differs, p_equivalent, lower)
 
 
 def _sensitive(one: Trial, alpha: float) -> bool:

@@ -6,6 +6,9 @@ the seeds as weights) and joined linearly in log cost; the gain is the smallest 
 that reaches the method's accuracy, over the method's own cost. Above 1 the method saves compute.
 Outside the frontier nothing is extrapolated: the gain is then only known to be at most the cheapest
 budget's, or at least the dearest's, over the method's cost.
+
+The interval holds the middle of the gains of drawn means (`drawing`): other seeds and other test
+examples, all arms alike.
 """
 
 from collections.abc import Sequence
@@ -14,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from es_repro.statistics.resampling import resampled_means
+from es_repro.statistics.drawing import drawn_means
 
 __all__ = ["Gain", "equivalent_gain"]
 
@@ -25,7 +28,7 @@ class Gain:
 
     Args:
         value: of the means, cut to [at_least_known, at_most_known].
-        low, high: ends of the bootstrap's percentile interval, cut likewise.
+        low, high: ends of the interval, cut likewise.
         at_most_known: gain at the dearest budget; a value there reads "at least".
         at_least_known: gain at the cheapest budget; a value there reads "at most".
     """
@@ -57,17 +60,17 @@ def equivalent_gain(
     replicates: int = 2000,
     seed: int = 0,
 ) -> Gain:
-    """The gain with its bootstrap interval.
+    """The gain with its interval; where an arm has one seed, that is all the frontier reaches.
 
     Args:
         budgets: cost of each of the baseline's budgets [budgets], two or more, ascending; FLOPs.
         frontier: of each budget the baseline's accuracies, [seeds] or [seeds, examples].
         method_cost: in the same unit.
         method: the method's accuracies, [seeds] or [seeds, examples].
-        paired: whether seeds are shared by all arms (see `resampled_means`).
+        paired: whether seeds are shared by all arms (see `drawn_means`).
         level: of the interval.
-        replicates: of the bootstrap.
-        seed: of the bootstrap.
+        replicates: number of draws.
+        seed: of the draws.
 
     Raises:
         ValueError: budgets that are not ascending, or arms that do not fit together.
@@ -79,37 +82,50 @@ def equivalent_gain(
         raise ValueError("costs: must be above 0")
     arms = [*frontier, method]
     means = np.array([float(np.asarray(arm, dtype=np.float64).mean()) for arm in arms])
-    drawn = resampled_means(arms, replicates=replicates, paired=paired, seed=seed)
+    several = min(len(np.asarray(arm)) for arm in arms) > 1
+    drawn = drawn_means(arms, replicates=replicates, paired=paired, seed=seed) if several else means
     every = np.column_stack([means, drawn])
     weights = np.array([float(len(np.asarray(arm))) for arm in frontier])
-    log_cost = [
-        _log_cost(np.log(costs), _monotone(accuracy[:-1], weights), accuracy[-1])
-        for accuracy in every.T
-    ]
-    gains = np.exp(np.array(log_cost)) / method_cost
-    low, high = np.quantile(gains[1:], [(1 - level) / 2, (1 + level) / 2])
+    reached = _log_cost(np.log(costs), _monotone(every[:-1], weights), every[-1])
+    gains = np.exp(reached) / method_cost
     floor, ceiling = costs[0] / method_cost, costs[-1] / method_cost
-    value, low, high = np.clip([gains[0], low, high], floor, ceiling)
+    ends = np.quantile(gains[1:], [(1 - level) / 2, (1 + level) / 2]) if several else [0, np.inf]
+    value, low, high = np.clip([gains[0], *ends], floor, ceiling)
     return Gain(float(value), float(low), float(high), float(floor), float(ceiling))
 
 
 def _monotone(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The closest non-decreasing sequence, by pooling neighbours that are out of order."""
-    pools: list[tuple[float, float, int]] = []
-    for value, weight in zip(values, weights, strict=True):
-        mean, total, count = float(value), float(weight), 1
-        while pools and pools[-1][0] > mean:
-            earlier, mass, size = pools.pop()
-            mean = (earlier * mass + mean * total) / (mass + total)
-            total, count = mass + total, count + size
-        pools.append((mean, total, count))
-    return np.concatenate([np.full(count, mean) for mean, _, count in pools])
+    """The closest non-decreasing sequence down each column of [budgets, columns].
+
+    At a place it is the largest over beginnings at or before it of the smallest over ends at or
+    behind it of the mean from beginning to end.
+    """
+    count = len(values)
+    zero = np.zeros((1, values.shape[1]))
+    sums = np.concatenate([zero, np.cumsum(values * weights[:, None], axis=0)])
+    masses = np.concatenate([[0.0], np.cumsum(weights)])
+
+    def mean(begin: int, end: int) -> np.ndarray:
+        found: np.ndarray = (sums[end + 1] - sums[begin]) / (masses[end + 1] - masses[begin])
+        return found
+
+    best = [
+        np.max(
+            [np.min([mean(i, k) for k in range(j, count)], axis=0) for i in range(j + 1)], axis=0
+        )
+        for j in range(count)
+    ]
+    return np.stack(best)
 
 
-def _log_cost(log_budgets: np.ndarray, accuracies: np.ndarray, wanted: float) -> float:
-    """The smallest log cost at which the line reaches `wanted`, cut to the budgets."""
-    k = int(np.searchsorted(accuracies, wanted, side="left"))
-    if k == 0 or k == len(accuracies):
-        return float(log_budgets[min(k, len(accuracies) - 1)])
-    share = (wanted - accuracies[k - 1]) / (accuracies[k] - accuracies[k - 1])
-    return float(log_budgets[k - 1] + share * (log_budgets[k] - log_budgets[k - 1]))
+def _log_cost(log_budgets: np.ndarray, accuracies: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The smallest log cost at which each column's line reaches `wanted`, cut to the budgets."""
+    last = len(log_budgets) - 1
+    k = (accuracies < wanted).sum(0)  # the first budget that reaches it
+    right, left = np.clip(k, 1, last), np.clip(k, 1, last) - 1
+    column = np.arange(len(wanted))
+    below, above = accuracies[left, column], accuracies[right, column]
+    rise = np.where(above > below, above - below, 1.0)
+    share = np.clip((wanted - below) / rise, 0.0, 1.0)
+    found: np.ndarray = log_budgets[left] + share * (log_budgets[right] - log_budgets[left])
+    return np.where(k == 0, log_budgets[0], np.where(k > last, log_budgets[last], found))

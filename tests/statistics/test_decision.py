@@ -40,6 +40,36 @@ def test_the_words_carry_their_numbers():
     assert str(wide) == f"undecided at +-{wide.half_width:.2f}"
 
 
+def test_a_loss_within_the_margin_is_equivalent_and_said():
+    """By hand: differences -0.30, -0.20, -0.10, -0.20: mean -0.20, spread sqrt(0.02 / 3) = 0.0816,
+    standard error 0.0408, t(3) at 97.5% = 3.182: half a width of 0.13. `short` loses 2: margin 1.
+    """
+    baseline = np.array([80.0, 81.0, 80.0, 81.0])
+    method = baseline - [0.3, 0.2, 0.1, 0.2]
+    found = decide(trial(method, baseline, short=baseline - [2.0, 1.9, 2.1, 2.0]))
+    assert (found.word, found.though_lower) == ("equivalent", True)
+    assert str(found) == "equivalent within 1.00, though lower by 0.20 [0.07, 0.33]"
+    assert found.p_differs == pytest.approx(2 * stats.t.sf(0.20 / (0.02 / 3 / 4) ** 0.5, 3))
+
+    beyond = decide(trial(method, baseline, short=baseline - [0.3, 0.2, 0.1, 0.2]))
+    assert (beyond.word, str(beyond)) == ("worse", "worse")  # it loses all that `short` loses
+    unseen = decide(trial(baseline - [0.3, -0.2, 0.1, -0.2], baseline, margin=1.0))
+    assert (str(unseen), unseen.though_lower) == ("equivalent within 1.00", False)
+    gained = decide(trial(baseline + [0.3, 0.2, 0.1, 0.2], baseline, margin=1.0))
+    assert (str(gained), gained.though_lower) == ("better", False)
+
+
+def test_a_loss_that_the_correction_hides_is_not_said():
+    """p = 0.016 alone, and 0.13 as one of eight: seen no more, and equivalent in both."""
+    method, baseline = 80 - np.array([0.3, 0.2, 0.1, 0.2]), np.full(4, 80.0)
+    one = trial(method, baseline, margin=5.0)
+    assert decide(one).though_lower
+    assert decide(one).p_differs == pytest.approx(0.0163, abs=2e-4)
+    others = {f"{i}": trial(*arms(80.0, 80.0, seed=i), margin=0.01) for i in range(7)}
+    together = decide_all({"one": one, **others})["one"]
+    assert str(together) == "equivalent within 5.00"
+
+
 def test_the_margin_is_tested_with_its_own_error():
     """Half of the loss as a contrast: the same as a TOST of method - (baseline + short) / 2."""
     method, baseline, short = arms(80.0, 80.0, 78.0)

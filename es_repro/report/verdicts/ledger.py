@@ -242,7 +242,7 @@ def _why(one: _Decided, word: str) -> str:
         return found.barred
     if word == "not decided":
         return "one seed" if np.isinf(found.half_width) else f"undecided at ±{found.half_width:.2f}"
-    return _interval(found)
+    return _interval(found) + _though(one)
 
 
 def _speaks(recipe: str, one: _Decided) -> str:
@@ -255,7 +255,7 @@ def _speaks(recipe: str, one: _Decided) -> str:
     elif one.word == "not decided":
         wide = np.isinf(found.half_width)
         word = "undecided" if wide else f"undecided at ±{found.half_width:.2f}"
-    return f"{recipe}: {word}: {_interval(found)}"
+    return f"{recipe}: {word}: {_interval(found)}{_though(one)}"
 
 
 def _seen(found: Finding) -> bool:
@@ -269,6 +269,14 @@ def _interval(found: Finding) -> str:
         device = ", ".join(sorted(found.runs["environment.device_name"].fillna("?").unique()))
         return f"{found.estimate:.1f}%{interval} saved on {device}"
     return f"{found.estimate:+.2f}{interval}, {found.seeds} seed{'s' if found.seeds > 1 else ''}"
+
+
+def _though(one: _Decided) -> str:
+    """What a claim of losing nothing that holds must not hide: a loss seen within the margin."""
+    found = one.outcome.found
+    if one.word != "reproduced" or found is None or found.margin is None or found.high >= 0:
+        return ""
+    return f", a loss that is seen, though within the margin of {found.margin:.2f}"
 
 
 def _numbers(one: _Decided) -> dict[str, object]:

@@ -20,8 +20,8 @@ LEGEND = (
     "or *not run*.",
     '"Loses no accuracy" is tested as: it loses less than half of what `short`, the baseline '
     "trained to its end at the method's cost, loses. The margin is measured on the same seeds and "
-    "its error is in the test. *Insensitive*: `short` loses nothing that can be seen, so that "
-    "losing nothing is no merit.",
+    "its error is in the test; a loss that is seen and lies within it is said. *Insensitive*: "
+    "`short` loses nothing that can be seen, so that losing nothing is no merit.",
     '"Beats": the paired difference over the seeds is above 0; not reproduced where it lies below '
     "half of the paper's. A claim on several rows holds where all do, and the weakest is shown.",
     '"Beats the baseline trained to its end at the method\'s own FLOPs": the paired difference to '

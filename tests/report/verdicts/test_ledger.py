@@ -59,6 +59,19 @@ def test_losing_nothing_is_measured_by_what_short_loses(root, means, verdict):
         assert row["why"] == f"undecided at ±{row['half_width']:.2f}"
 
 
+def test_a_loss_seen_within_the_margin_is_said(root):
+    put(root, baseline=95, short_es=93, es=94.4)
+    put(root, "demo/" + TEN, config={}, baseline=95, short_es=93, es=94.4)
+    row = decided(root).loc[ES]
+    assert row["verdict"] == "reproduced"
+    assert row["high"] < 0
+    said = f"-0.60 [{row['low']:+.2f}, {row['high']:+.2f}], 5 seeds, a loss that is seen, though "
+    assert row["why"] == said + "within the margin of 1.00"
+    assert row["elsewhere"] == f"demo: speaks for it: {row['why']}"
+    put(root, es=95)
+    assert "seen" not in decided(root).loc[ES]["why"]
+
+
 @pytest.mark.parametrize(
     ("es", "loss", "verdict"),
     # the paper's differences: 78.8 - 78.4 = 0.4 to Loss, 0.3 to Order; refuted below half of it
