@@ -3,6 +3,12 @@
 python -m es_repro.train --help
 """
 
+if __name__ == "__main__":  # before what only the suite brings is imported
+    from es_repro.extras import needs
+
+    needs("suite")
+
+
 import json
 import logging
 import os

@@ -7,6 +7,6 @@ from es_repro.advise.advice import Advice, Parts
 from es_repro.advise.advising import advise, advise_loop
 from es_repro.advise.loop import Loop
 from es_repro.advise.predicting import Estimate, Row
-from es_repro.advise.rows import take_rows
+from es_repro.selection.batches import take_rows
 
 __all__ = ["Advice", "Estimate", "Loop", "Parts", "Row", "advise", "advise_loop", "take_rows"]

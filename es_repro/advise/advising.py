@@ -13,8 +13,8 @@ from es_repro.advise.candidates import Method, candidates, choosing
 from es_repro.advise.loop import Loop, Stateful, loop_of, probe, put_back
 from es_repro.advise.measuring import Measured, measure
 from es_repro.advise.predicting import break_even, predict, step_ratio
-from es_repro.advise.rows import take_rows
 from es_repro.selection import require
+from es_repro.selection.batches import take_rows
 from es_repro.selection.checks import as_int, as_reals
 
 __all__ = ["METHODS", "RATIOS", "advise", "advise_loop"]

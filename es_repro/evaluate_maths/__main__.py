@@ -1,5 +1,11 @@
 """Command line of the maths evaluation: python -m es_repro.evaluate_maths --help."""
 
+if __name__ == "__main__":  # before what only the suite brings is imported
+    from es_repro.extras import needs
+
+    needs("suite")
+
+
 import argparse
 import json
 import os

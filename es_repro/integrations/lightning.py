@@ -23,6 +23,7 @@ from torch.utils.data import DataLoader
 
 from es_repro.selection import Indexed, ProgressScheduler, Selection, Selector, require
 from es_repro.selection.batches import Collate, IndexedBatch
+from es_repro.selection.foreign import as_selector
 from es_repro.selection.loop import LossesOf
 
 __all__ = ["SelectionData"]
@@ -64,6 +65,7 @@ class SelectionData(LightningDataModule):
         **loader_options: Any,  # noqa: ANN401 - passed on to DataLoader
     ) -> None:
         super().__init__()
+        selector = as_selector(selector)
         n = len(Indexed(dataset))
         allowed = f"{n}, the length of the data set"
         require(selector.num_samples == n, "num_samples", selector.num_samples, allowed)

@@ -10,8 +10,7 @@ is scored and cut to its picked rows as it is fetched, so that the Trainer's cou
 accumulated step holds the trained rows alone.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,10 +18,13 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
+from es_repro.integrations.checkpoints import last_whole, selection_file, write_selection
 from es_repro.integrations.keyed import INDEX, KeyedCollate, split_index
 from es_repro.integrations.rowwise import class_signals, row_losses
+from es_repro.integrations.schedules import ProgressLambdaLR
 from es_repro.selection import Indexed, IndexedBatch, PlannedBatchSampler, Selector, require, stream
 from es_repro.selection.exchange import TableExchange
+from es_repro.selection.foreign import as_selector
 from es_repro.selection.loop import require_ids
 from es_repro.selection.scoring import scoring_pass
 
@@ -34,44 +36,6 @@ else:
     Base = object
 
 __all__ = ["ProgressLambdaLR", "SelectionMixin"]
-
-
-class ProgressLambdaLR(LambdaLR):
-    """A schedule of steps by the run's progress instead: right for epochs of any length.
-
-    Args:
-        optimizer: whose learning rates are set.
-        lr_lambda: step -> factor, made for `num_steps` steps.
-        num_steps: T of `lr_lambda`.
-        progress: answers the share of the run that is done, in [0, 1], and the plan's lr_scale.
-    """
-
-    def __init__(
-        self,
-        optimizer: torch.optim.Optimizer,
-        lr_lambda: Any,  # noqa: ANN401 - one, or one a group, as LambdaLR takes them
-        num_steps: int,
-        progress: Callable[[], tuple[float, float]],
-    ) -> None:
-        self.num_steps, self._progress = num_steps, progress
-        super().__init__(optimizer, lr_lambda)
-
-    def get_lr(self) -> list[float | Tensor]:
-        """The learning rates at the progress made."""
-        progress, scale = self._progress()
-        pairs = zip(self.base_lrs, self.lr_lambdas, strict=True)
-        step: Any = progress * self.num_steps  # a share of one is as good to a formula
-        return [peak * factor(step) * scale for peak, factor in pairs]
-
-    def apply(self) -> None:
-        """Set the learning rates without counting a step: a plan came with another lr_scale."""
-        for group, rate in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
-            group["lr"] = rate
-        self._last_lr = [group["lr"] for group in self.optimizer.param_groups]
-
-    def state_dict(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().state_dict()
-        return {name: value for name, value in state.items() if name != "_progress"}
 
 
 class SelectionMixin(Base):
@@ -92,7 +56,7 @@ class SelectionMixin(Base):
     def __init__(self, *args: Any, selector: Selector, **kwargs: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **kwargs)
         settings = self.args
-        self.selector = selector
+        self.selector = selector = as_selector(selector)
         epochs = selector.num_epochs
         require(settings.max_steps <= 0, "max_steps", settings.max_steps, "-1: epochs are planned")
         planned = settings.num_train_epochs == epochs
@@ -349,6 +313,18 @@ class SelectionMixin(Base):
 
     # ---------------------------------------------------------------- checkpoint and resume
 
+    def train(
+        self,
+        resume_from_checkpoint: str | bool | None = None,
+        *args: Any,  # noqa: ANN401 - the Trainer's
+        **kwargs: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """The Trainer's; of its checkpoints, True takes the last that no kill has cut short."""
+        if resume_from_checkpoint is True:
+            assert self.args.output_dir is not None  # the arguments give it a default
+            resume_from_checkpoint = last_whole(self.args.output_dir, self.args.world_size)
+        return super().train(resume_from_checkpoint, *args, **kwargs)
+
     def _save_rng_state(self, output_dir: str) -> None:
         """With the generators, each rank's selector, of the step that the checkpoint is of."""
         super()._save_rng_state(output_dir)
@@ -359,7 +335,7 @@ class SelectionMixin(Base):
             "position": self._position,
             "updates": list(self._updates),
         }
-        torch.save(state, self._selection_file(output_dir))
+        write_selection(state, selection_file(output_dir, self.args.process_index))
 
     def _init_training_state(
         self,
@@ -374,16 +350,14 @@ class SelectionMixin(Base):
         )
         if resume_from_checkpoint is None:
             return found
-        file = self._selection_file(resume_from_checkpoint)
+        file = selection_file(resume_from_checkpoint, self.args.process_index)
         if not file.is_file():
             raise ValueError(
                 f"resume_from_checkpoint={resume_from_checkpoint!r}: must hold {file.name}, the "
-                "selector of this rank: it was saved without selection or by fewer processes"
+                "selector of this rank: it was saved without selection, by fewer processes, or cut "
+                "short; True takes the last that was not"
             )
         state = torch.load(file, "cpu", weights_only=True)
         self.selector.load_state_dict(state["selector"])
         self._updates = tuple(state["updates"])
         return self.selector.epoch, state["position"]
-
-    def _selection_file(self, folder: str) -> Path:
-        return Path(folder, f"selection_{self.args.process_index}.pt")

@@ -1,5 +1,11 @@
 """The command line of the judge: python -m es_repro.judge --help."""
 
+if __name__ == "__main__":  # before what only the suite brings is imported
+    from es_repro.extras import needs
+
+    needs("suite")
+
+
 import logging
 import os
 import shlex

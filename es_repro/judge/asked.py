@@ -20,6 +20,7 @@ from es_repro.config import config_folder, register_resolvers
 from es_repro.judge.arms import Arm
 from es_repro.selection import Selector, require, selector_class
 from es_repro.selection.checks import one_of
+from es_repro.selection.foreign import CONTRACT, as_selector
 
 __all__ = ["Asked", "method_arm", "parse", "selector_arm"]
 
@@ -122,16 +123,13 @@ def selector_arm(place: str, options: Mapping[str, str]) -> Arm:
     missing = [part for part in CONTRACT if not hasattr(found, part)]
     require(not missing, "selector", place, f"a class that has {', '.join(missing)} too")
     values = {key: yaml.safe_load(value) for key, value in options.items()}
-    # What samplers ask of our own selectors beyond the contract, any other inherits.
-    whole = found if issubclass(found, Selector) else type(name, (found, Selector), {})
-    make = partial(_build, whole, values)
+    make = partial(_build, found, values)
     _try(make)
     source = Path(inspect.getfile(found)).read_bytes()
     identity = {"selector": place, "source": hashlib.sha256(source).hexdigest(), **values}
     return Arm(_label(name, options), "method", make, identity)
 
 
-CONTRACT = ("plan_epoch", "selects_batches", "signals", "select", "observe", "reduce", "check")
 BUILDERS: dict[str, Callable[[str, Mapping[str, str]], Arm]] = {
     "method": method_arm, "selector": selector_arm,
 }  # fmt: skip
@@ -146,8 +144,7 @@ def _build(
     device: str,
     seed: int,
 ) -> Selector:
-    made: Selector = found(num_samples, num_epochs, device=device, seed=seed, **values)
-    return made
+    return as_selector(found(num_samples, num_epochs, device=device, seed=seed, **values))
 
 
 def _try(make: Callable[..., Selector]) -> None:

@@ -3,6 +3,12 @@
 A further command is a function that adds its parser, listed in `_COMMANDS`.
 """
 
+if __name__ == "__main__":  # before what only the suite brings is imported
+    from es_repro.extras import needs
+
+    needs("suite")
+
+
 import argparse
 import difflib
 import getpass

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Number
 from typing import Any
 
 import torch
@@ -14,6 +15,11 @@ from es_repro.selection.checks import require
 __all__ = ["Indexed", "IndexedBatch", "IndexedCollate", "take_rows", "tensor_rows"]
 
 Collate = Callable[[list[Any]], Any]
+
+KNOWN = (
+    "a tensor, a list, a tuple or a mapping, whose rows are known, or a number or a string of the "
+    "batch as a whole; collate_fn can make it one"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,25 +103,43 @@ class IndexedCollate:
         return IndexedBatch(torch.tensor(ids, dtype=torch.int64), self.collate_fn(list(rows)))
 
 
-def take_rows(data: Any, positions: Tensor, rows: int) -> Any:  # noqa: ANN401 - any nesting
-    """The rows at `positions` [b] int64 of everything in a batch of `rows` rows.
+def take_rows(data: Any, positions: Tensor, rows: int | None = None) -> Any:  # noqa: ANN401 - any nesting
+    """The rows at `positions` of everything in a batch, as a batch of the same make.
 
-    Numbers, strings and 0-d tensors belong to the batch as a whole and stay. A list of Python
-    objects is cut too, for which the positions are read back from the device.
+    Tensors keep their memory format, and tuples, lists and mappings (`BatchEncoding` included)
+    their types. A list of Python objects is a column and cut too, for which the positions are read
+    back from the device. Numbers, strings, None and 0-d tensors belong to the batch as a whole.
+
+    Args:
+        data: tensors [m, ...] and columns of m objects, in any nesting.
+        positions: [b] int64, in 0..m-1; on any device.
+        rows: m; None: as many as the first part has.
 
     Raises:
-        ValueError: a tensor or a list of objects has another number of rows; names its place.
+        ValueError: a part has another number of rows, or is of a make whose rows are not known
+            here; names its place.
     """
 
-    def taken(part: Any, name: str) -> Any:  # noqa: ANN401
-        if isinstance(part, Tensor) and part.ndim == 0:
-            return part
+    def check(part: Any, name: str) -> None:  # noqa: ANN401
+        nonlocal rows
+        rows = len(part) if rows is None else rows
         require(len(part) == rows, f"len({name})", len(part), f"{rows}, the rows of the batch")
-        if isinstance(part, Tensor):
-            return tensor_rows(part, positions)
-        return type(part)(part[i] for i in positions.tolist())
 
-    return _mapped(data, taken, lists=True)
+    def of_tensor(part: Tensor, name: str) -> Tensor:
+        if part.ndim == 0:
+            return part
+        check(part, name)
+        return tensor_rows(part, positions.to(part.device))
+
+    def of_other(part: Any, name: str) -> Any:  # noqa: ANN401
+        if isinstance(part, list | tuple):
+            check(part, name)
+            return type(part)(part[i] for i in positions.tolist())
+        whole = part is None or isinstance(part, Number | str | bytes)
+        require(whole, name, type(part).__name__, KNOWN)
+        return part
+
+    return _mapped(data, of_tensor, of_other)
 
 
 def tensor_rows(rows: Tensor, positions: Tensor) -> Tensor:
@@ -130,16 +154,15 @@ def tensor_rows(rows: Tensor, positions: Tensor) -> Tensor:
 
 def _mapped(
     data: Any,  # noqa: ANN401
-    change: Callable[[Any, str], Any],
+    change: Callable[[Tensor, str], Any],
+    other: Callable[[Any, str], Any] = lambda part, _: part,
     name: str = "batch",
-    *,
-    lists: bool = False,
 ) -> Any:  # noqa: ANN401
-    """The same nesting with every tensor (and list of objects, if asked) changed, by its name."""
+    """The same nesting: every tensor changed, and by `other` what holds none; both hear where."""
     if isinstance(data, Tensor):
         return change(data, name)
     if isinstance(data, Mapping):
-        changed = {k: _mapped(v, change, f"{name}[{k!r}]", lists=lists) for k, v in data.items()}
+        changed = {k: _mapped(v, change, other, f"{name}[{k!r}]") for k, v in data.items()}
         try:
             twin: Any = copy.copy(data)  # keeps the type, such as BatchEncoding, and its attributes
             twin.update(changed)
@@ -147,8 +170,8 @@ def _mapped(
             return changed
         return twin
     if not isinstance(data, list | tuple):
-        return data
+        return other(data, name)
     if not any(isinstance(part, Tensor | Mapping | list | tuple) for part in data):
-        return change(data, name) if lists and data else data
-    parts = [_mapped(x, change, f"{name}[{i}]", lists=lists) for i, x in enumerate(data)]
+        return other(data, name) if data else data
+    parts = [_mapped(part, change, other, f"{name}[{i}]") for i, part in enumerate(data)]
     return type(data)(*parts) if hasattr(data, "_fields") else type(data)(parts)

@@ -13,6 +13,7 @@ from es_repro.selection.base import EpochPlan, Selector
 from es_repro.selection.batches import Collate, Indexed, IndexedBatch, IndexedCollate, take_rows
 from es_repro.selection.checks import require
 from es_repro.selection.exchange import TableExchange
+from es_repro.selection.foreign import as_selector
 from es_repro.selection.sampler import PlannedBatchSampler
 from es_repro.selection.scoring import depends_on_other_rows, replayed, scoring_pass
 from es_repro.selection.streams import stream
@@ -63,6 +64,7 @@ class Selection:
     ) -> None:
         for name in (name for name in OURS if name in loader_options):
             require(False, name, loader_options[name], "left out: the plan decides it")
+        selector = as_selector(selector)
         self._samples = Indexed(dataset)
         n = len(self._samples)
         allowed = f"{n}, the length of the data set"

@@ -8,6 +8,7 @@ from torch.utils.data import Sampler
 
 from es_repro.selection.base import EpochPlan, Selector
 from es_repro.selection.checks import as_int, require, require_bool
+from es_repro.selection.foreign import as_selector
 from es_repro.selection.sampling import count
 from es_repro.selection.streams import stream
 
@@ -22,7 +23,8 @@ class PlannedBatchSampler(Sampler[list[int]]):
     the shuffle, and lose the W - 1 last of it at most: an id is never repeated to even them out.
 
     Args:
-        selector: whose plans are carried; it is told the rank, so that each draws by itself.
+        selector: whose plans are carried; it is told the rank, so that each draws by itself. It
+            may be of another make (`es_repro.selection.foreign` says what the contract is).
         meta_batch_size: B over all ranks, divisible by their number.
         seed: of the shuffle, equal on all ranks, unless the selector brings its own.
         rank: of this process.
@@ -43,7 +45,7 @@ class PlannedBatchSampler(Sampler[list[int]]):
         world_size: int = 1,
         drop_last: bool = False,
     ) -> None:
-        self.selector = selector
+        self.selector = selector = as_selector(selector)
         self.world_size = as_int("world_size", world_size, minimum=1)
         self.meta_batch_size = as_int("meta_batch_size", meta_batch_size, minimum=1)
         divisible = self.meta_batch_size % self.world_size == 0

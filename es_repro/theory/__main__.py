@@ -1,5 +1,11 @@
 """The command line of the theory: python -m es_repro.theory --help."""
 
+if __name__ == "__main__":  # before what only the suite brings is imported
+    from es_repro.extras import needs
+
+    needs("suite")
+
+
 import argparse
 import sys
 from pathlib import Path

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from es_repro.integrations.lightning import SelectionData
 from es_repro.selection import ProgressScheduler, Selection, create, warmup_polynomial
 from tests.ranks import launch
+from tests.selection.minimal import LargestLosses
 
 N, C, EPOCHS, B = 90, 3, 5, 16
 LINEAR = warmup_polynomial(0.0)
@@ -70,7 +71,7 @@ class Watch(Callback):
 
 
 def make(method="es", *, schedule=LINEAR, data=DATA, losses=losses_of, **hyper):
-    selector = create(method, N, EPOCHS, **hyper)
+    selector = create(method, N, EPOCHS, **hyper) if isinstance(method, str) else method
     made = SelectionData(selector, losses, data, B, schedule=schedule)
     made.trained, reduce = [], selector.reduce
     selector.reduce = lambda index, losses: (
@@ -98,7 +99,8 @@ def fit(data, net=None, *, stop=None, ckpt_path=None, callbacks=(), **options):
 def own_loop(method, lr=0.3, **hyper):
     """The same run by Selection, which is the engine's bit for bit."""
     model, trained, rates = network(), [], []
-    selection = Selection(create(method, N, EPOCHS, **hyper), model, losses_of, DATA, B)
+    selector = create(method, N, EPOCHS, **hyper) if isinstance(method, str) else method
+    selection = Selection(selector, model, losses_of, DATA, B)
     optimizer = torch.optim.SGD(model.parameters(), lr)
     scheduler = ProgressScheduler(optimizer, LINEAR)
     for epoch in selection.epochs:
@@ -140,6 +142,15 @@ def test_it_trains_on_the_same_rows_at_the_same_rates_as_our_own_loop(variant):
     torch.testing.assert_close(weights(net), weights(model))
     for name, table in selector._tables.items():
         torch.testing.assert_close(data.selector._tables[name], table, equal_nan=True)
+
+
+def test_a_selector_of_another_make():
+    _, trained, rates, expected = own_loop(LargestLosses(N, EPOCHS))
+    data = make(LargestLosses(N, EPOCHS))
+    _, found, _ = fit(data)
+    assert data.trained[1:] == trained
+    assert found == pytest.approx(rates)
+    torch.testing.assert_close(data.selector.last, expected.last)
 
 
 def test_the_table_is_that_of_losses_computed_apart():

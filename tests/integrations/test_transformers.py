@@ -14,6 +14,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from es_repro.integrations.transformers import ProgressLambdaLR, SelectionMixin
 from es_repro.selection import Selection, create
 from tests.ranks import launch
+from tests.selection.minimal import LargestLosses
 
 N, C, EPOCHS, B = 90, 3, 5, 16
 
@@ -108,7 +109,7 @@ def make(tmp_path, method="es", *, model=None, data=None, stop=None, cls=Selecti
         args=TrainingArguments(**settings | given),
         train_dataset=data,
         data_collator=collator,
-        selector=create(method, len(data), EPOCHS, **hyper),
+        selector=create(method, len(data), EPOCHS, **hyper) if isinstance(method, str) else method,
         callbacks=[watch],
     )
     trainer.watch, trainer.trained = watch, []
@@ -136,7 +137,8 @@ def own_loop(method, **hyper):
         return F.cross_entropy(logits, batch["labels"], reduction="none"), signals
 
     model, trained, rates = Classifier(), [], []
-    selection = Selection(create(method, N, EPOCHS, **hyper), model, losses_of, Rows(), B)
+    selector = create(method, N, EPOCHS, **hyper) if isinstance(method, str) else method
+    selection = Selection(selector, model, losses_of, Rows(), B)
     optimizer = torch.optim.SGD(model.parameters(), 0.3)
     for epoch in selection.epochs:
         for batch in selection.epoch(epoch):
@@ -174,6 +176,14 @@ def test_it_trains_on_the_same_rows_at_the_same_rates_as_our_own_loop(tmp_path, 
         torch.testing.assert_close(trainer.selector._tables[name], table, equal_nan=True)
     # The linear schedule ends at 0, whatever the lengths of the epochs.
     assert trainer.optimizer.param_groups[0]["lr"] == pytest.approx(0, abs=1e-12)
+
+
+def test_a_selector_of_another_make(tmp_path):
+    own, trainer = own_loop(LargestLosses(N, EPOCHS)), make(tmp_path, LargestLosses(N, EPOCHS))
+    trainer.train()
+    assert trainer.trained == own.trained
+    assert trainer.watch.rates == pytest.approx(own.rates)
+    torch.testing.assert_close(trainer.selector.last, own.selector.last)
 
 
 def evolved(loss, visits, beta2=0.9, n=N):

@@ -8,10 +8,12 @@ import torch
 from hydra.utils import instantiate
 
 from es_repro.build import build_engine, build_selector, load_data
+from es_repro.judge.asked import selector_arm
 from es_repro.judge.bed import Bed, Member
 from es_repro.judge.workloads import WORKLOADS, digits_problem
 from es_repro.parallel.bystander import Bystander
 from es_repro.selection import Selector, create
+from tests.selection.minimal import RATIO, LargestLosses
 
 METHODS = ["baseline", "es", "eswp", "loss", "order", "infobatch", "ka", "ucb", "orderdp",
            "random_set", "random_batch"]  # fmt: skip
@@ -101,6 +103,17 @@ def test_members_of_unlike_lengths_are_what_each_is_alone():
         for mine, theirs in zip(together.models.member(place), alone.models.member(0), strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-7)
         assert np.array_equal(scores[0], outcome.scores[place])
+
+
+def test_a_class_with_the_contract_alone_is_taken():
+    workload = replace(WORKLOADS["digits"], epochs=2)
+    members = [Member(seed, 0.1) for seed in range(2)]
+    outcome = Bed(workload, LargestLosses, members).run()
+    assert outcome.scored.tolist() == [2, 2]  # every sample, each epoch
+    assert outcome.trained == pytest.approx([2 * RATIO, 2 * RATIO], abs=0.01)
+    arm = selector_arm("tests.selection.minimal:LargestLosses", {})
+    asked = Bed(workload, arm.make, members).run()
+    assert np.array_equal(asked.scores, outcome.scores)
 
 
 def test_a_member_that_diverges_leaves_the_others_alone():

@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
+from es_repro.selection.base import Selector
 from es_repro.selection.conformance import continuity, devices, picking, ranks, refusals
 from es_repro.selection.conformance.drive import BrokenPromise, Factory, Promise, own_generators
 from es_repro.selection.factory import create, selector_class
+from es_repro.selection.foreign import as_selector
 
 __all__ = ["PROMISES", "BrokenPromise", "Factory", "Failure", "check", "keep", "resolve"]
 
@@ -73,11 +77,17 @@ def keep(promise: str, factory: Factory) -> None:
     """
     with own_generators():
         try:
-            PROMISES[promise](factory)
+            PROMISES[promise](partial(_whole, factory))
         except BrokenPromise:
             raise
         except Exception as error:
             raise BrokenPromise(f"it raised {type(error).__name__}: {error}") from error
+
+
+def _whole(
+    factory: Factory, num_samples: int, num_epochs: int, *, device: torch.device | str, seed: int
+) -> Selector:
+    return as_selector(factory(num_samples, num_epochs, device=device, seed=seed))
 
 
 def resolve(selector: str) -> Factory:

@@ -5,7 +5,7 @@ from collections import UserDict, namedtuple
 import pytest
 import torch
 
-from es_repro.advise import take_rows
+from es_repro.selection.batches import take_rows
 
 ROWS = torch.tensor([0, 3])
 COLUMN = torch.arange(8).reshape(4, 2)
@@ -53,6 +53,33 @@ def test_tokenizers_encodings_too():
     assert taken.input_ids.tolist() == TAKEN
 
 
-def test_anything_else_is_refused():
-    with pytest.raises(TypeError, match="rows of a object"):
-        take_rows({"x": object()}, ROWS)
+def test_an_array_is_no_tensor_but_a_number_of_numpy_is_a_number():
+    numpy = pytest.importorskip("numpy")
+    assert take_rows({"x": COLUMN, "scale": numpy.float32(2)}, ROWS)["scale"] == 2
+    with pytest.raises(ValueError, match=r"^batch\['x'\]='ndarray': must be a tensor, a list"):
+        take_rows({"x": numpy.zeros(4)}, ROWS)
+
+
+def test_anything_else_is_refused_by_its_place():
+    with pytest.raises(ValueError, match=r"^batch\[0\]\['x'\]='object': must be a tensor, a list"):
+        take_rows([{"x": object()}], ROWS)
+
+
+@pytest.mark.parametrize(
+    ("batch", "rows", "message"),
+    [
+        ((COLUMN, torch.ones(3)), None, r"len\(batch\[1\]\)=3: must be 4, the rows of the batch"),
+        ({"x": COLUMN, "names": ["a"]}, None, r"len\(batch\['names'\]\)=1: must be 4"),
+        ([["a", "b"], COLUMN], None, r"len\(batch\[1\]\)=4: must be 2"),
+        (COLUMN, 5, r"len\(batch\)=4: must be 5"),
+    ],
+)
+def test_parts_of_other_lengths_are_refused(batch, rows, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        take_rows(batch, ROWS[:1], rows)
+
+
+def test_what_has_no_rows_goes_whole():
+    assert take_rows({"scale": 0.5, "name": "train", "none": None, "empty": []}, ROWS) == {
+        "scale": 0.5, "name": "train", "none": None, "empty": [],
+    }  # fmt: skip
