@@ -60,8 +60,8 @@ class SeedPlan:
     def statement(self, arms: int) -> str:
         """One line to be said before the runs."""
         reach = (
-            f"differences of {self.resolution:.2f} are decided with a power of {POWER:.0%} or more, "
-            f"corrected for {self.contrasts} contrasts"
+            f"differences of {self.resolution:.2f} are decided with a power of {POWER:.0%} or "
+            f"more, corrected for {self.contrasts} contrasts"
         )
         if self.resolution > 1.001 * self.wanted:
             reach += f" ({self.wanted:g} was wanted)"

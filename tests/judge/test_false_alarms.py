@@ -4,7 +4,6 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
-import pytest
 
 from es_repro.judge.arms import FRONTIER, baseline_at, random_at, short_of
 from es_repro.judge.bed import Outcome

@@ -83,7 +83,7 @@ def test_random_samples_are_equivalent_to_random_ones(tmp_path, history):
 
 
 def test_random_rows_of_scored_batches_are_equivalent_to_random_rows():
-    """The same number of rows from each batch, at the same rate: what was scored changes nothing."""
+    """As many rows from each batch, at the same rate: what was scored changes nothing."""
     members = [Member(seed, TOY.rate) for seed in range(200)]
     rows = partial(create, "random", batch_ratio=0.5, annealing_start=0.0, annealing_end=0.0)
     ours, theirs = (Bed(TOY, make, members).run() for make in (RandomRows, rows))

@@ -53,9 +53,9 @@ def test_a_loss_within_the_margin_is_equivalent_and_said():
 
     beyond = decide(trial(method, baseline, short=baseline - [0.3, 0.2, 0.1, 0.2]))
     assert (beyond.word, str(beyond)) == ("worse", "worse")  # it loses all that `short` loses
-    unseen = decide(trial(baseline - [0.3, -0.2, 0.1, -0.2], baseline, margin=1.0))
+    unseen = decide(trial(baseline - np.array([0.3, -0.2, 0.1, -0.2]), baseline, margin=1.0))
     assert (str(unseen), unseen.though_lower) == ("equivalent within 1.00", False)
-    gained = decide(trial(baseline + [0.3, 0.2, 0.1, 0.2], baseline, margin=1.0))
+    gained = decide(trial(baseline + np.array([0.3, 0.2, 0.1, 0.2]), baseline, margin=1.0))
     assert (str(gained), gained.though_lower) == ("better", False)
 
 
