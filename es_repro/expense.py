@@ -19,16 +19,10 @@ from es_repro.config import NOT_HASHED_OF_DATASET
 from es_repro.data.known import known
 from es_repro.passes import ForwardFlops
 from es_repro.selection import selector_class
+from es_repro.utilisation import ASSUMED, h100_hours
 
-__all__ = ["ASSUMED", "H100_FLOPS", "Expense", "Ledger", "Recorded", "estimate", "read_records"]
+__all__ = ["Expense", "Ledger", "Recorded", "estimate", "read_records"]
 
-H100_FLOPS = 989e12  # a second, dense bf16
-# The share of it that the recipes' nets are assumed to reach, by model option: no measurements.
-# Small kernels (ResNets), launches (ALBERT), and what is published of ViT-L, MAE and Qwen.
-ASSUMED = {
-    "resnet18": 0.04, "resnet50": 0.03, "vit_l16": 0.37, "vit_mae_large": 0.26,
-    "albert_base": 0.045, "qwen25_math_15b": 0.40,
-}  # fmt: skip
 # Forward FLOPs a token of nets that only the hub can build: two a parameter, and attention.
 FLOPS_PER_TOKEN = {"Qwen/Qwen2.5-Math-1.5B": 3.17e9, "Qwen/Qwen2.5-0.5B-Instruct": 0.99e9}
 
@@ -152,7 +146,7 @@ def estimate(
     return Expense(
         flops,
         flops / statistics.median(rates) if rates else None,
-        flops / (H100_FLOPS * ASSUMED[option]) / 3600 if option in ASSUMED else None,
+        h100_hours(flops, option) if option in ASSUMED else None,
     )
 
 

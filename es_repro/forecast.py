@@ -21,10 +21,11 @@ from omegaconf.errors import InterpolationResolutionError
 from es_repro.build import run_epochs, run_steps
 from es_repro.compiling import resolve_compile
 from es_repro.config import NOT_HASHED, config_folder, identify, plain, readable
-from es_repro.expense import ASSUMED, Expense, Ledger, dataset_key, estimate, read_records
+from es_repro.expense import Expense, Ledger, dataset_key, estimate, read_records
 from es_repro.lease import is_held
 from es_repro.machine import environment, resolve_device, resolve_precision
 from es_repro.selection import require, selector_class
+from es_repro.utilisation import ASSUMED
 
 __all__ = ["DRY_RUN", "Planned", "forecast", "plan"]
 

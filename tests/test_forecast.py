@@ -9,7 +9,7 @@ import pytest
 
 from es_repro.data import digits
 from es_repro.data.known import known
-from es_repro.expense import ASSUMED, H100_FLOPS, Ledger, estimate
+from es_repro.expense import Ledger, estimate
 from es_repro.lease import Lease
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,7 +76,7 @@ def test_resnet_18_costs_what_its_layers_add_up_to(compose_run):
     expense = planned(config)
 
     assert expense.flops == pytest.approx(3 * 2 * macs * 50_000 * 10)
-    hours = expense.flops / (ASSUMED["resnet18"] * H100_FLOPS) / 3600
+    hours = expense.flops / (0.04 * 989e12) / 3600
     assert expense.h100_hours == pytest.approx(hours)
     assert expense.seconds is None
 

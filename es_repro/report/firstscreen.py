@@ -17,7 +17,7 @@ from es_repro.report.specs import ACCURACY, Setting
 from es_repro.report.tables import build, paired_difference
 from es_repro.report.unrun import Gap
 
-__all__ = ["FirstScreen", "first_screen"]
+__all__ = ["FirstScreen", "first_screen", "unrun_note"]
 
 _TABLE, _FIGURE = "table2", "fig10"
 # Row, and the control that spends its FLOPs.
@@ -41,7 +41,7 @@ class FirstScreen:
     Attributes:
         grid: the table; its first head is what was run.
         notes: sentences below the table.
-        figure: the stem of the picture beside it; None: there is none.
+        figure: path of the picture beside it, from RESULTS; None: there is none.
         alt: what the picture shows.
     """
 
@@ -92,7 +92,7 @@ def _screen(
     return FirstScreen(
         Grid("", [heading, *_COLUMNS], rows),
         _notes(table, numbers, runs, missing),
-        pictures[0].stem if pictures else None,
+        f"figures/{pictures[0].stem}.png" if pictures else None,
         pictures[0].spec.alt if pictures else "",
     )
 
@@ -137,12 +137,17 @@ def _notes(
             f"This is not the paper's recipe, and {seeds} seed{'s' if seeds > 1 else ''}: it shows "
             "that protocol and clock work, and decides nothing about the paper's claims."
         )
+    return notes + unrun_note(missing)
+
+
+def unrun_note(missing: Iterable[Gap]) -> list[str]:
+    """A sentence on the paper's own recipe and its price, where it was not run."""
     hours = {gap.item: gap.hours for gap in missing if gap.form == "paper" and gap.hours}
-    if hours:
-        each = ", ".join(f"{item} {number:g}" for item, number in hours.items())
-        notes.append(
-            f"Not run: the paper's own recipe, about {sum(hours.values()):.0f} hours of one H100 "
-            f"(estimated, with all controls; a run of several items counts once: {each}). "
-            "`make TARGET PRESET=paper` runs it."
-        )
-    return notes
+    if not hours:
+        return []
+    each = ", ".join(f"{item} {number:g}" for item, number in hours.items())
+    return [
+        f"Not run: the paper's own recipe, about {sum(hours.values()):.0f} hours of one H100 "
+        f"(estimated, with all controls; a run of several items counts once: {each}). "
+        "`make TARGET PRESET=paper` runs it."
+    ]

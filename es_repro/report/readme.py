@@ -14,19 +14,19 @@ _WIDTH = 100  # characters, as the rest of the file
 _BEGIN, _END = "<!-- results:begin -->", "<!-- results:end -->"
 
 
-def block(first: FirstScreen, figures: Path) -> str:
+def block(first: FirstScreen, results: Path) -> str:
     """What stands between the marks.
 
     Args:
         first: the head of the results.
-        figures: where its picture lies, as the README sees it.
+        results: the folder that its picture's path starts from, as the README sees it.
     """
     right = ["left"] + ["right"] * (len(first.grid.columns) - 1)
     table = tabulate(
         [list(row) for row in first.grid.rows], headers=list(first.grid.columns),
         tablefmt="pipe", colalign=right, disable_numparse=True,
     )  # fmt: skip
-    picture = [] if first.figure is None else [f"![{first.alt}]({figures / first.figure}.png)"]
+    picture = [] if first.figure is None else [f"![{first.alt}]({results / first.figure})"]
     notes = [fill(note, _WIDTH, break_long_words=False, break_on_hyphens=False)
              for note in first.notes]  # fmt: skip
     return "\n\n".join([table, *notes, *picture])

@@ -1,6 +1,7 @@
 """What stands under results/ is what the packs in it give."""
 
 import io
+import re
 import subprocess
 from pathlib import Path
 
@@ -11,10 +12,14 @@ from matplotlib import image
 
 from es_repro.report.assembly import stem, texts
 from es_repro.report.collection import figures, of_packs, tables
-from es_repro.report.firstscreen import first_screen
+from es_repro.report.head import head, studied
+from es_repro.report.page.command import written_beside
 from es_repro.report.readme import block, filled
 from es_repro.report.rebuild import write_drawing
+from es_repro.report.studies.command import write_study
+from es_repro.report.takeaways import takeaways
 from es_repro.report.unrun import gaps
+from es_repro.report.verdicts.command import read_frame
 
 ROOT = Path(__file__).parents[2]
 RESULTS = Path("results")
@@ -90,8 +95,28 @@ def test_each_committed_picture_shows_these_numbers(again, tmp_path):
 def test_the_readme_s_first_screen_is_what_the_records_give(again):
     made, drawn = again
     text = (ROOT / "README.md").read_text()
-    first = first_screen(made, drawn, gaps(made, drawn))
+    first = head(studied(RESULTS), made, drawn, gaps(made, drawn))
     assert first is not None
-    assert filled(text, block(first, RESULTS / "figures"), "README.md") == text, MEND
+    assert filled(text, block(first, RESULTS), "README.md") == text, MEND
     assert first.figure is not None
-    assert (ROOT / RESULTS / "figures" / f"{first.figure}.png").is_file()
+    assert (ROOT / RESULTS / first.figure).is_file()
+
+
+def test_what_a_reader_takes_home_is_what_the_records_give():
+    text = (ROOT / RESULTS / "README.md").read_text()
+    inside = takeaways(studied(ROOT / RESULTS), *written_beside(ROOT / RESULTS))
+    assert filled(text, inside, "results/README.md") == text, MEND
+    for picture in re.findall(r"^!\[.*\]\((.*)\)$", text, re.MULTILINE):
+        assert (ROOT / RESULTS / picture).is_file()
+
+
+def test_each_study_s_page_and_numbers_are_what_its_records_give(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    for study, _ in studied(RESULTS):
+        place = RESULTS / study.name / "records"
+        made = write_study(study, read_frame([place]), tmp_path, place)
+        for path in made.glob("*.md"):
+            assert path.read_text() == (RESULTS / study.name / path.name).read_text(), MEND
+        for path in made.glob("*.csv"):
+            frames = [pd.read_csv(place) for place in (path, RESULTS / study.name / path.name)]
+            pd.testing.assert_frame_equal(*frames, rtol=1e-4, obj=f"{study.name}: {MEND}")

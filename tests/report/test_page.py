@@ -49,8 +49,8 @@ def held(one_sweep):
     return gather(of_root(one_sweep.path), [], theory=False)
 
 
-def test_the_page_stands_alone_and_its_contents_lead_somewhere(held):
-    text = page(held)
+def test_the_page_stands_alone_and_its_contents_lead_somewhere(held, tmp_path):
+    text = page(held, tmp_path)
     found = Page(text)
     assert len(found.ids) == len(set(found.ids))
     inside = {link[1:] for link in found.links if link.startswith("#")}
@@ -64,8 +64,8 @@ def test_the_page_stands_alone_and_its_contents_lead_somewhere(held):
     assert all(len(picture["alt"]) > 20 for picture in pictures)
 
 
-def test_the_page_has_each_cell_of_a_table_and_where_it_comes_from(held):
-    words = " ".join(Page(page(held)).words)
+def test_the_page_has_each_cell_of_a_table_and_where_it_comes_from(held, tmp_path):
+    words = " ".join(Page(page(held, tmp_path)).words)
     assert "-0.75 [-1.39, -0.11]" in words  # ES against Baseline, of test_tables
     assert "CIFAR-100, ResNet-50: controls: not run (no data)" in words
     assert "failed: FloatingPointError: step 96: loss of ids 3, 17" in words

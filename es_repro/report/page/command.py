@@ -1,23 +1,28 @@
 """`python -m es_repro.report html`: the page, and `readme`: the block at the head of README.md."""
 
 import argparse
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from es_repro.report import ReportError
 from es_repro.report.collection import Shelf, figures, of_packs, of_root, tables
-from es_repro.report.firstscreen import first_screen
+from es_repro.report.head import head, studied
 from es_repro.report.page.blocks import Picture
 from es_repro.report.page.contents import Document, Holdings, png, sections
 from es_repro.report.page.html import to_html
 from es_repro.report.readme import block, filled
 from es_repro.report.studies.catalogue import STUDIES
+from es_repro.report.studies.findings import Findings
 from es_repro.report.studies.frontier import ALT
+from es_repro.report.studies.study import Study
+from es_repro.report.takeaways import takeaways
 from es_repro.report.unrun import gaps
 from es_repro.report.verdicts.command import document as ledger_document
 from es_repro.theory import checks
 
-__all__ = ["add_html", "add_readme", "gather", "page"]
+__all__ = ["add_html", "add_readme", "gather", "page", "written_beside"]
 
 _TITLE = "es_repro: does choosing what to train on save compute?"
 _ABOUT = (
@@ -50,7 +55,7 @@ def add_html(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def add_readme(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to those of the report."""
     parser = commands.add_parser(
-        "readme", help="fill the head of README.md from the packs in RESULTS",
+        "readme", help="fill the heads of README.md and RESULTS/README.md from what is in RESULTS",
         description="Write what stands between the marks results:begin and results:end anew.",
     )  # fmt: skip
     parser.add_argument(
@@ -60,13 +65,17 @@ def add_readme(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.set_defaults(command=_readme)
 
 
-def gather(shelves: Sequence[Shelf], documents: Sequence[Document], *, theory: bool) -> Holdings:
+def gather(
+    shelves: Sequence[Shelf], documents: Sequence[Document], *, theory: bool,
+    studies: Iterable[tuple[Study, Findings]] = (),
+) -> Holdings:  # fmt: skip
     """Everything that a page is made of.
 
     Args:
         shelves: the records.
         documents: texts that stand beside them.
         theory: whether to compute the theory, and the verdicts with it, which takes seconds.
+        studies: our own, with what they say; the decisive one leads the page.
     """
     made, drawn = list(tables(shelves)), list(figures(shelves))
     missing = gaps(made, drawn)
@@ -75,14 +84,28 @@ def gather(shelves: Sequence[Shelf], documents: Sequence[Document], *, theory: b
         roots = list(dict.fromkeys(shelf.root for shelf in shelves))
         verdicts = Document("Verdicts on the paper's claims", ledger_document(roots, found))
         documents = [verdicts, *documents]
-    return Holdings(made, drawn, found, documents, missing, first_screen(made, drawn, missing))
+    first = head(studies, made, drawn, missing)
+    return Holdings(made, drawn, found, documents, missing, first)
 
 
-def page(held: Holdings) -> str:
-    """The page of what was gathered."""
-    first = held.first
-    beside = [made for made in held.drawings if first and made.stem == first.figure]
-    return to_html(_TITLE, _ABOUT, first, png(beside[0]) if beside else None, sections(held))
+def page(held: Holdings, results: Path) -> str:
+    """The page of what was gathered.
+
+    Args:
+        held: all of it.
+        results: where the picture of its head may lie.
+    """
+    return to_html(_TITLE, _ABOUT, held.first, _beside(held, results), sections(held))
+
+
+def _beside(held: Holdings, results: Path) -> bytes | None:
+    """The picture of the head: a figure's, or a study's own file."""
+    if held.first is None or held.first.figure is None:
+        return None
+    for made in held.drawings:
+        if held.first.figure == f"figures/{made.stem}.png":
+            return png(made)
+    return (results / held.first.figure).read_bytes()
 
 
 def _html(options: argparse.Namespace) -> None:
@@ -90,20 +113,34 @@ def _html(options: argparse.Namespace) -> None:
         held = gather(of_root(options.runs), [], theory=True)
         path = options.runs / "report.html"
     else:
-        held = gather(_packs(options.results), _documents(options.results), theory=True)
+        documents, studies = _documents(options.results), studied(options.results)
+        held = gather(_packs(options.results), documents, theory=True, studies=studies)
         path = options.results / "report.html"
-    path.write_text(page(held), encoding="utf-8")
+    path.write_text(page(held, path.parent), encoding="utf-8")
     print(f"written: {path} ({len(held.tables)} tables, {len(held.drawings)} figures)")
 
 
 def _readme(options: argparse.Namespace) -> None:
-    held = gather(_packs(options.results), [], theory=False)
+    studies = list(studied(options.results))
+    held = gather(_packs(options.results), [], theory=False, studies=studies)
     if held.first is None:
         raise ReportError(f"no runs of Table 2 in {options.results}: the README has nothing to say")
-    text = options.file.read_text(encoding="utf-8")
-    place = options.results / "figures"
-    options.file.write_text(filled(text, block(held.first, place), str(options.file)), "utf-8")
-    print(f"written: {options.file}")
+    inside = {options.file: block(held.first, options.results)}
+    own = options.results / "README.md"
+    if own.is_file():
+        inside[own] = takeaways(studies, *written_beside(options.results))
+    for path, text in inside.items():
+        path.write_text(filled(path.read_text(encoding="utf-8"), text, str(path)), "utf-8")
+        print(f"written: {path}")
+
+
+def written_beside(results: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The judge's card and the claims of the ledger, as they are written there."""
+    card, ledger = results / "judge" / "card.json", results / "verdicts.json"
+    return (
+        json.loads(card.read_text(encoding="utf-8")) if card.is_file() else None,
+        json.loads(ledger.read_text(encoding="utf-8"))["claims"] if ledger.is_file() else [],
+    )
 
 
 def _packs(results: Path) -> list[Shelf]:
@@ -120,16 +157,21 @@ def _documents(results: Path) -> list[Document]:
         if path.is_file():
             chart = path.with_suffix(".png")
             picture = Picture(chart.read_bytes(), _CHART) if chart.is_file() else None
-            found.append(Document(title, path.read_text(encoding="utf-8"), picture))
+            found.append(Document(title, _unlinked(path), picture))
     return found
 
 
 def _study(folder: Path) -> Document:
     """A study's page; of its pictures the frontier is taken into the document."""
-    text = (folder / "README.md").read_text(encoding="utf-8")
+    text = _unlinked(folder / "README.md")
     title = text.partition("\n")[0].removeprefix("# ")
-    body = "\n".join(line for line in text.splitlines() if not line.startswith("!["))
-    return Document(title, body, Picture((folder / "frontier.png").read_bytes(), ALT))
+    return Document(title, text, Picture((folder / "frontier.png").read_bytes(), ALT))
+
+
+def _unlinked(path: Path) -> str:
+    """A text without the pictures that it links to: the page is one file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return "\n".join(line for line in lines if not line.startswith(("![", "<!--")))
 
 
 def _add_results(parser: argparse.ArgumentParser) -> None:

@@ -53,7 +53,7 @@ _SPECS = (
         frontier=("short_es",),
         shorts=dict.fromkeys(("es", "eswp", "loss_anneal", "random_flops"), "short_es"),
         rivals={"es": ("loss_anneal", "random_flops"), "eswp": ("es",)},
-        primary=_PRIMARY, margin=0.5, seeds=5,
+        primary=_PRIMARY, margin=0.5, seeds=5, alike="albert_base",
         remarks=("Accuracy on 10,000 sentences cut from the training split of SST-2.",),
     ),
 )  # fmt: skip

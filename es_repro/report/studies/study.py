@@ -23,6 +23,7 @@ class Study:
         margin: points within which two arms of equal cost count as equivalent.
         seeds: that were planned.
         tuning: the experiment in which rates were tuned; "": they are another study's.
+        alike: the model option whose assumed utilisation of a GPU its net is given.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Study:
     margin: float
     seeds: int
     tuning: str = ""
+    alike: str = "resnet18"
     remarks: tuple[str, ...] = field(default=())
 
     @property
