@@ -40,6 +40,7 @@ from es_repro.report.status import add_status
 from es_repro.report.studies.catalogue import STUDIES
 from es_repro.report.studies.command import add_rates, add_study
 from es_repro.report.terminal import show
+from es_repro.report.unpack import add_unpack
 from es_repro.report.verdicts.command import add_verdicts
 from es_repro.report.wandb_runs import read_wandb
 
@@ -57,6 +58,7 @@ examples:
   python -m es_repro.report tables table2 --wandb me/es_repro
   python -m es_repro.report figures fig1 fig10            RESULTS/figures/fig10_demo.png, .pdf
   python -m es_repro.report pack table2                   runs -> results/table2_demo/records
+  python -m es_repro.report unpack cpu_cifar10            the other way: the sweep goes on from them
   python -m es_repro.report replay RUN RUN                from runs with trace.losses=true
   python -m es_repro.report status table2                 done, running, stale, failed, missing
   python -m es_repro.report verdicts                      every claim of the paper, decided by rule
@@ -298,6 +300,7 @@ _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"
     _add_tables,
     _add_figures,
     _add_pack,
+    add_unpack,
     add_status,
     add_verdicts,
     add_study,
