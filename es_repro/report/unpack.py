@@ -1,4 +1,4 @@
-"""`python -m es_repro.report unpack`: committed records as runs again, from which a sweep goes on."""
+"""`python -m es_repro.report unpack`: committed records as runs, from which a sweep goes on."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ __all__ = ["add_unpack", "unpack"]
 def add_unpack(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command to those of the report."""
     parser = commands.add_parser(
-        "unpack", help="copy a pack's finished runs into RUNS_ROOT, where its sweep finds them done",
+        "unpack", help="copy a pack's finished runs into RUNS_ROOT: its sweep goes on",
         description="Copy the finished runs of RESULTS/NAME/records into RUNS_ROOT. The sweep that "
         "made them then runs what is missing alone, on this machine as on the one it began on.",
     )  # fmt: skip
