@@ -208,6 +208,20 @@ def test_a_trace_that_does_not_fit_is_one_line(make, cli, changes, message):
     assert err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("bn_update=score", "bn_update='score': must be train"),
+        ("bn_update=both", "bn_update='both': must be train"),
+        ("score_mode=eval", "score_mode='eval': must be train"),
+        ("score_micro_batch=8", "score_micro_batch=8: must be null"),
+    ],
+)
+def test_what_says_how_to_score_is_refused(cli, change, said):
+    code, _, err = cli("replay=any", change)
+    assert (code, err) == (1, f"error: {said} under replay, which scores nothing\n")
+
+
 def test_set_level_picks_may_be_cut_into_other_batches(make):
     recorded, _ = make("method=infobatch", *KEEP)
     again, _ = make(f"replay={recorded['run']}", "meta_batch_size=25")
