@@ -130,8 +130,12 @@ theory: setup ## the paper's propositions as numbers: claimed, computed, holds o
 verdicts: setup ## every claim of the paper decided by rule from the runs in RUNS_ROOT
 	$(RUN).report verdicts
 
-fig1 fig2 fig8: setup ## figures that need no training: weights against losses, one epoch traced
+fig1 fig8: setup ## figures that need no training: weights against losses
 	$(RUN).report figures $@
+
+fig2: setup ## Figure 2: an epoch of a run of a second on the embedded digits, from its traces
+	$(RUN).train experiment=demo/fig2_eswp_digits
+	$(RUN).report figures fig2
 
 fig3 fig4 fig9 fig10: setup ## figures from the runs of Tables 4 (fig3), 9 (fig4) and 2
 	$(RUN).report figures $@ --preset $(PRESET)

@@ -21,13 +21,17 @@ from es_repro.machine import Precision
 from es_repro.parallel.bystander import Bystander
 from es_repro.parallel.ranks import Ranks, connect
 from es_repro.parallel.sharding import fit_to_shards, shard
+from es_repro.parallel.world import world_size
 from es_repro.record import Record
-from es_repro.selection import PlannedBatchSampler, Replay, Selector, selector_class
+from es_repro.selection import PlannedBatchSampler, Replay, Selector, Trace, selector_class
 from es_repro.settings import Settings
 from es_repro.trace_files import read_selection
 from es_repro.traces import LossTrace, SelectionTrace, Traces
 
-__all__ = ["build_engine", "build_selector", "load_again", "load_data", "run_epochs", "run_steps"]
+__all__ = [
+    "build_engine", "build_selector", "follow", "load_again", "load_data", "recorded_trace",
+    "run_epochs", "run_steps",
+]  # fmt: skip
 
 ENGINE_KEYS = (
     "meta_batch_size", "micro_batch_size", "score_micro_batch", "score_mode", "bn_update",
@@ -108,15 +112,39 @@ def build_selector(
 
     Raises:
         TraceDamaged: the run to replay has no whole trace.
-        ValueError: it had another number of samples or epochs.
+        ValueError: it had other samples, epochs or batches, or fewer steps.
     """
-    make = instantiate(config.method)
     if config.replay is not None:
-        make = partial(Replay, trace=read_selection(recorded_run(config)))
+        return follow(recorded_trace(config), config, num_samples, epochs, device)
+    make = instantiate(config.method)
     selector: Selector = make(
         num_samples=num_samples, num_epochs=epochs, device=str(device), seed=config.seed
     )
     return selector
+
+
+def follow(
+    trace: Trace, config: DictConfig, num_samples: int, epochs: int, device: torch.device
+) -> Replay:
+    """What picks as the trace says, if the run may take it.
+
+    Raises:
+        ValueError: the trace is of other samples, epochs or batches, or of fewer steps.
+    """
+    selector = Replay(num_samples, epochs, device=str(device), seed=config.seed, trace=trace)
+    # Made for its refusals alone, while nothing has been written.
+    PlannedBatchSampler(selector, config.meta_batch_size, world_size=world_size())
+    trace.num_rows(config.meta_batch_size, world_size(), config.max_steps)
+    return selector
+
+
+def recorded_trace(config: DictConfig) -> Trace:
+    """What the run that `replay` names has picked.
+
+    Raises:
+        TraceDamaged: it has no whole trace.
+    """
+    return read_selection(recorded_run(config))
 
 
 def recorded_run(config: DictConfig) -> Path:

@@ -19,6 +19,8 @@ __all__ = ["check", "check_steps"]
 SEEDS = 2**32
 # Their keys are names: of a recipe's own values, of the files that a run leaves, Hydra's.
 FREE = ("recipe", "artifacts", "hydra")
+# What says how to score, and where it stands when nothing is said.
+OF_SCORING = {"bn_update": "train", "score_mode": "train", "score_micro_batch": None}
 
 
 def check(config: DictConfig) -> None:
@@ -38,6 +40,9 @@ def check(config: DictConfig) -> None:
         require_bool(f"trace.{kind}", config.trace[kind])
         whole = not (config.trace[kind] and config.run.continue_from)
         require(whole, f"trace.{kind}", True, "false with run.continue_from: it has no beginning")
+    for name, usual in OF_SCORING.items() if config.replay is not None else ():
+        value, allowed = config[name], "null" if usual is None else usual
+        require(value == usual, name, value, f"{allowed} under replay, which scores nothing")
     if config.run.threads is not None:
         as_int("run.threads", config.run.threads, minimum=1)
     usable = root.is_dir() or not root.exists()

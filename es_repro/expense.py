@@ -17,8 +17,9 @@ from omegaconf import OmegaConf
 from es_repro.build import told
 from es_repro.config import NOT_HASHED_OF_DATASET
 from es_repro.data.known import known
+from es_repro.parallel.world import world_size
 from es_repro.passes import ForwardFlops
-from es_repro.selection import selector_class
+from es_repro.selection import Trace, selector_class
 from es_repro.utilisation import ASSUMED, h100_hours
 
 __all__ = ["Expense", "Ledger", "Recorded", "estimate", "read_records"]
@@ -122,6 +123,7 @@ def estimate(
     option: str,
     ledger: Ledger,
     machine: tuple[str, int],
+    trace: Trace | None = None,
 ) -> Expense:
     """The cost of one run.
 
@@ -131,6 +133,7 @@ def estimate(
         option: the model's, for the assumed utilisation.
         ledger: what records say.
         machine: device's name and threads.
+        trace: of the run that it follows; None: it goes by its method.
     """
     data, net = known(config["dataset"]), model_key(config)
     if data is None:
@@ -141,7 +144,11 @@ def estimate(
     forward = statistics.median(measured) if measured else _forward_flops(_frozen(config))
     if forward is None:
         return Expense(unknown="its net's FLOPs: the weights are not here")
-    flops = 3 * forward * _samples(config, epochs, data.num_samples)
+    if trace is None:
+        samples = _samples(config, epochs, data.num_samples)
+    else:  # nothing is scored
+        samples = trace.num_rows(config["meta_batch_size"], world_size(), config["max_steps"])
+    flops = 3 * forward * samples
     rates = [x.flops_per_second for x in seen if x.machine == machine]
     return Expense(
         flops,

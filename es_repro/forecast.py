@@ -18,13 +18,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationResolutionError
 
-from es_repro.build import run_epochs, run_steps
+from es_repro.build import follow, recorded_trace, run_epochs, run_steps
 from es_repro.compiling import resolve_compile
 from es_repro.config import NOT_HASHED, config_folder, identify, plain, readable
 from es_repro.expense import Expense, Ledger, dataset_key, estimate, read_records
 from es_repro.lease import is_held
 from es_repro.machine import environment, resolve_device, resolve_precision
-from es_repro.selection import require, selector_class
+from es_repro.parallel.world import world_size
+from es_repro.selection import Replay, Trace, require, selector_class
+from es_repro.trace_files import TraceDamaged
 from es_repro.utilisation import ASSUMED
 
 __all__ = ["DRY_RUN", "Planned", "forecast", "plan"]
@@ -135,15 +137,11 @@ def _configs(jobs: list[list[str]]) -> Iterator[DictConfig]:
 def _planned(config: DictConfig, ledger: Ledger) -> Planned:
     device = resolve_device(config.run.device)
     precision = resolve_precision(config.precision, device)
-    epochs, waits = run_epochs(config), ""
+    epochs = run_epochs(config)
     merged = OmegaConf.merge(config, run_steps(config))
     assert isinstance(merged, DictConfig)
-    try:
-        settled = plain(merged)
-    except InterpolationResolutionError as error:
-        waits = f"waits: {readable(error)}"
-        merged.model.weights = None
-        settled = plain(merged)
+    settled, trace, waits = _settled(merged, epochs)
+    method = Replay if trace else selector_class(settled["method"]["name"])
     hashes = {
         identify(
             settled,
@@ -151,7 +149,8 @@ def _planned(config: DictConfig, ledger: Ledger) -> Planned:
             compiled=resolve_compile(config.compile, device),
             precision=precision,
             data=data,
-            semantics=selector_class(settled["method"]["name"]).semantics_version,
+            semantics=method.semantics_version,
+            world_size=world_size(),
         )[1]
         for data in ledger.fingerprints.get(dataset_key(settled), ())
     }
@@ -159,17 +158,42 @@ def _planned(config: DictConfig, ledger: Ledger) -> Planned:
     found = next((root / run for run in sorted(hashes) if (root / run).is_dir()), None)
     threads = config.run.threads or torch.get_num_threads()
     option = str(HydraConfig.get().runtime.choices.get("model"))
+    if config.replay is not None and trace is None:
+        expense = Expense(unknown="what the run to be replayed has picked")
+    else:
+        machine = _device_name(device), threads
+        expense = estimate(settled, epochs, option, ledger, machine, trace)
     return Planned(
         f"{config.experiment} {config.row} seed {config.seed}",
         waits or ("missing" if found is None else _state(found)),
-        estimate(settled, epochs, option, ledger, (_device_name(device), threads)),
+        expense,
         option,
-        _key(settled, epochs, waits and str(config.row)),
+        _key(settled, epochs, waits and f"{config.row} {config.replay}"),
     )
 
 
+def _settled(config: DictConfig, epochs: int) -> tuple[dict[str, Any], Trace | None, str]:
+    """The plain config, the trace that the run follows, and what it waits for."""
+    waits = ""
+    try:
+        settled = plain(config)
+    except InterpolationResolutionError as error:
+        waits = f"waits: {readable(error)}"
+        config.model.weights = None
+        settled = plain(config)
+    if config.replay is None:
+        return settled, None, waits
+    try:
+        trace = recorded_trace(config)
+    except TraceDamaged as error:
+        return settled, None, f"waits: {readable(error)}"
+    # Of as many samples as it says: how many there are here, only the data could tell.
+    follow(trace, config, trace.num_samples, epochs, torch.device("cpu"))
+    return settled | {"method": trace.as_method}, trace, waits
+
+
 def _key(settled: dict[str, Any], epochs: int, row: str) -> str:
-    """What a run computes, as far as its config says; `row` stands for weights not yet there."""
+    """What a run computes, as far as its config says; `row` stands for what is not yet there."""
     covered = {key: value for key, value in settled.items() if key not in NOT_HASHED}
     return json.dumps([covered, epochs, row], sort_keys=True, default=str)
 

@@ -122,9 +122,10 @@ def _files(folder: Path, kind: str, key: str) -> list[Path]:
     if not folder.is_dir():
         raise TraceDamaged(f"{folder}: no such run")
     files = sorted((folder / FOLDER).glob(f"{kind}-*.npz"))
-    if not files:
+    done = (folder / "done").exists()
+    if not files and (done or _epochs_ended(folder)):
         raise TraceDamaged(f"{folder}: keeps no such trace; run it with {key}")
-    if not (folder / "done").exists():
+    if not done:
         raise TraceDamaged(f"{folder}: has not finished, so its trace has no end yet")
     if missing := missing_epochs(folder, kind):
         raise TraceDamaged(

@@ -209,8 +209,7 @@ def replayed(config: DictConfig, selector: Selector, data: Data) -> dict[str, di
             "replay: the trace was recorded on data of another fingerprint (another subset, cut, "
             "layout or tokenizer); its ids must mean the same samples here"
         )
-    name = selector.method_name()
-    return {"method": {"name": name, "of": trace.method, "trace": trace.fingerprint}}
+    return {"method": trace.as_method}
 
 
 def wrong_labels(config: DictConfig, corrupted: Tensor) -> bytes:
@@ -338,7 +337,8 @@ def main() -> None:
     try:
         if asked := [x for x in sys.argv[1:] if x in (DRY_RUN, f"{DRY_RUN}=totals")]:
             others = [x for x in sys.argv[1:] if x not in asked]
-            for line in forecast(others, check, totals=DRY_RUN not in asked):
+            lines = forecast(others, check, totals=DRY_RUN not in asked)
+            for line in lines if is_main() else ():
                 print(line)
             sys.exit(0)
         outlive(job)

@@ -16,6 +16,7 @@ import pytest
 from es_repro.engine import Engine, Stopped
 from es_repro.train import train
 from tests.conftest import QUICK
+from tests.data.layouts import photographs, write_class_folders
 from tests.ranks import children, handed_over
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -248,6 +249,30 @@ def test_bad_input_is_one_line_of_all_ranks(tmp_path, override, message):
     assert job.returncode != 0
     assert len(ours) == 1, job.stderr
     assert ours[0].startswith(message)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_damaged_image_ends_all_ranks_with_one_line_that_names_it(tmp_path, split, workers):
+    data = tmp_path / "data" / "tiny"
+    write_class_folders(data / "train", *photographs(3, 10, seed=0))
+    write_class_folders(data / "val", *photographs(3, 3, seed=1))
+    path = sorted((data / split).glob("*/*.JPEG"))[4]
+    path.write_bytes(path.read_bytes()[:300])
+    dataset = ("dataset=imagenet10", "dataset.places=[tiny]", "dataset.num_classes=3")
+    sizes = ("dataset.image_size=16", "dataset.resize=20", "subset=null", "meta_batch_size=4")
+    places = (f"run.data_root={data.parent}", f"run.num_workers={workers}")
+    job = finish(torchrun(*dataset, *sizes, *places, "dataset.cache=null"), tmp_path)
+
+    ours = [x for x in job.stderr.splitlines() if x.startswith("error: ")]
+    assert job.returncode != 0
+    assert len(ours) == 1, job.stderr
+    assert f"{path}: the image is damaged (" in ours[0]
+    assert "fetch it again, or delete it: several ranks leave none out" in ours[0]
+    (folder,) = (tmp_path / "runs").glob("*/failed.json")
+    assert str(path) in folder.read_text()
+    assert not list((tmp_path / "runs").glob("*/lease.json"))
 
 
 @pytest.mark.slow

@@ -11,6 +11,8 @@ from es_repro.data import digits
 from es_repro.data.known import known
 from es_repro.expense import Ledger, estimate
 from es_repro.lease import Lease
+from es_repro.trace_files import read_selection
+from es_repro.train import train
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = ("none", 1)
@@ -151,3 +153,56 @@ def test_a_launcher_s_plan_is_its_sweep_s(cli):
     assert out.count("demo/fig7_betas_local_cifar100_resnet18 ") >= 4
     assert "missing" in out
     assert "side by side" in out
+
+
+def test_a_replay_is_foreseen_by_its_trace_and_scores_nothing(cli, tmp_path):
+    def planned(*overrides):
+        code, out, err = cli(*overrides, "--dry-run")
+        return out if code == 0 else err
+
+    runs = tmp_path / "runs"
+    cli("method=eswp", "seed=1", "trace.selection=true")
+    (recorded,) = (path.parent for path in runs.glob("*/config.yaml"))
+    asked = (f"replay={recorded.name}", "seed=1")
+    first, *_ = planned(*asked).splitlines()
+    assert first.startswith("default replay seed 1 ")
+    assert first.endswith("  missing")
+
+    cli(*asked)
+    (replay,) = (path.parent for path in runs.glob("*/config.yaml") if path.parent != recorded)
+    counted = json.loads((replay / "summary.json").read_text())["cost/flops"]
+    amount, unit, *_ = first.removeprefix("default replay seed 1").split()
+    assert unit.startswith("MFLOP")
+    assert float(amount) * 1e6 == pytest.approx(counted, rel=1e-3)
+    assert planned(*asked).splitlines()[0].endswith("  done")
+    # ESWP itself scores as well, and costs more.
+    assert float(planned("method=eswp", "seed=1").split("seed 1")[1].split()[0]) > float(amount)
+
+    # A sweep that also makes what it replays, in its totals.
+    (recorded / "done").rename(recorded / "later")
+    out = planned("-m", f"replay=nowhere,{recorded.name}", "seed=1")
+    assert f"unknown                   waits: {runs}/nowhere: no such run" in out
+    assert f"waits: {recorded}: has not finished, so its trace has no end yet" in out
+    assert "2 runs: 2 waits" in out
+    assert "not counted: 2 runs: not known: what the run to be replayed has picked" in out
+    (recorded / "later").rename(recorded / "done")
+    (recorded / "trace").rename(recorded / "hidden")
+    assert f"waits: {recorded}: keeps no such trace; run it with trace.selection=true" in planned(
+        *asked
+    )
+    (recorded / "hidden").rename(recorded / "trace")
+    message = "error: replay num_epochs=3: must be 5, as of this run\n"
+    assert planned(*asked, "epochs=5") == message
+
+
+@pytest.mark.parametrize("method", ["infobatch", "eswp", "random_batch"])
+@pytest.mark.parametrize("steps", ["null", "8"])
+def test_the_rows_foreseen_of_a_replay_are_those_that_it_trains(quick, tmp_path, method, steps):
+    recorded = train(quick(f"method={method}", "trace.selection=true"))
+    trace = read_selection(tmp_path / "runs" / recorded["run"])
+    sizes = (64,) if trace.picks_in_batches else (64, 48)
+    for size in sizes:
+        cut = (f"meta_batch_size={size}", f"max_steps={steps}")
+        replay = train(quick(f"replay={recorded['run']}", *cut))
+        most = None if steps == "null" else int(steps)
+        assert trace.num_rows(size, 1, most) == replay["cost/bp_samples"]

@@ -186,8 +186,9 @@ def test_a_run_by_steps_is_replayed_to_its_last_one(make):
     _, after = make(f"replay={recorded['run']}", "max_steps=11")
     assert equal(before, after)
 
-    with pytest.raises(ValueError, match="step of the epoch=3: must be below 3, the steps of"):
-        make(f"replay={recorded['run']}", "max_steps=14")
+    for steps in ("14", "null"):
+        with pytest.raises(ValueError, match=r"^max_steps=(14|None): must be at most 11, the step"):
+            make(f"replay={recorded['run']}", f"max_steps={steps}")
 
 
 BAD = [
@@ -205,6 +206,20 @@ def test_a_trace_that_does_not_fit_is_one_line(make, cli, changes, message):
     assert code == 1
     assert err.startswith(f"error: {message}"), err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("bn_update=score", "bn_update='score': must be train"),
+        ("bn_update=both", "bn_update='both': must be train"),
+        ("score_mode=eval", "score_mode='eval': must be train"),
+        ("score_micro_batch=8", "score_micro_batch=8: must be null"),
+    ],
+)
+def test_what_says_how_to_score_is_refused(cli, change, said):
+    code, _, err = cli("replay=any", change)
+    assert (code, err) == (1, f"error: {said} under replay, which scores nothing\n")
 
 
 def test_set_level_picks_may_be_cut_into_other_batches(make):

@@ -123,7 +123,8 @@ class StreamedLoader:
     ) -> None:
         # Ranks exchange the losses of equally many rows: a batch must not come short on one alone.
         whole = data.max_damaged == 0 or sampler.world_size == 1
-        require(whole, "max_damaged", data.max_damaged, "0 where several ranks train one run")
+        allowed = "0 where several ranks train one run"
+        require(whole, "dataset.max_damaged", data.max_damaged, allowed)
         self.sampler, self.split, self.num_classes = sampler, data.split, data.num_classes
         self.num_samples, self.device = data.num_samples, torch.device(device)
         self.labels = data.train.targets.to(self.device)
@@ -249,10 +250,10 @@ class StreamedLoader:
     def _stop(self, problem: Problem) -> DataDamaged:
         if not problem.damaged:
             return DataDamaged(f"{problem.name}: {problem.reason}")
-        return DataDamaged(
-            f"{problem.name}: {problem.reason}; fetch it again, or leave out up to N such images "
-            f"with dataset.max_damaged=N (now {self._most_damaged})"
-        )
+        way = f"leave out up to N such images with dataset.max_damaged=N (now {self._most_damaged})"
+        if self.sampler.world_size > 1:
+            way = "delete it: several ranks leave none out"
+        return DataDamaged(f"{problem.name}: {problem.reason}; fetch it again, or {way}")
 
     def _planned(self) -> int:
         if self._epoch is None:

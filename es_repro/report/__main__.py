@@ -14,6 +14,7 @@ import difflib
 import getpass
 import logging
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -209,7 +210,7 @@ def _figures(options: argparse.Namespace) -> None:
 def _write_figure(spec: FigureSpec, options: argparse.Namespace) -> None:
     root = _root(options)
     runs = frame_of(root) if spec.needs_runs else tidy([], {})
-    made = drawing(spec, Source(runs, root, options.preset), options.runs)
+    made = drawing(spec, Source(runs, root, _preset(spec, options)), options.runs)
     print(f"written: {write_drawing(made, options.results)}.png, .pdf, .csv")
 
 
@@ -234,14 +235,16 @@ def _pack(options: argparse.Namespace) -> None:
     root = _root(options)
     preset: Preset
     presets: tuple[Preset, ...]
+    patterns: tuple[str, ...] = ()
     if options.name in STUDIES:
         preset, presets = "paper", ("paper",)
         asked, references = STUDIES[options.name].experiments, []
     elif options.name in _SWEPT:
-        preset, presets = options.preset, PRESETS
+        figure = _SWEPT[options.name]
+        preset, presets, patterns = _preset(figure, options), figure.presets, figure.files
         prefix = "" if preset == "paper" else f"{preset}/"
-        asked = [prefix + name for name in _SWEPT[options.name].experiments]
-        references = [prefix + name for name in _SWEPT[options.name].references]
+        asked = [prefix + name for name in figure.experiments]
+        references = [prefix + name for name in figure.references]
     else:
         spec = _spec(options.name)
         preset, presets = _preset(spec, options), spec.presets
@@ -258,8 +261,11 @@ def _pack(options: argparse.Namespace) -> None:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    count = len({name.split("/")[0] for name in records} - {MEMBERS})
-    print(f"{count} runs packed into {folder}")
+    runs = {name.split("/")[0] for name in records} - {MEMBERS}
+    for found in (x for run in runs for pattern in patterns for x in (root / run).glob(pattern)):
+        (folder / found.relative_to(root)).parent.mkdir(exist_ok=True)
+        shutil.copyfile(found, folder / found.relative_to(root))
+    print(f"{len(runs)} runs packed into {folder}")
 
 
 # ---------------------------------------------------------------- what commands share
@@ -291,9 +297,9 @@ def _known(kind: str, name: str, known: Mapping[str, Found]) -> Found:
     raise ReportError(f"unknown {kind} {name}: must be one of {', '.join(known)}{meant}")
 
 
-def _preset(spec: TableSpec, options: argparse.Namespace) -> Preset:
+def _preset(spec: TableSpec | FigureSpec, options: argparse.Namespace) -> Preset:
     chosen: Preset = options.preset
-    return chosen if chosen in spec.presets else spec.presets[0]
+    return chosen if chosen in spec.presets or not spec.presets else spec.presets[0]
 
 
 _COMMANDS: tuple[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None], ...] = (

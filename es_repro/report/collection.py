@@ -73,7 +73,11 @@ def of_packs(results: Path) -> list[Shelf]:
         for spec in TABLES.values()
         for preset in spec.presets
     ]
-    names += [(stem(name, preset, PRESETS), preset) for name in FIGURES for preset in PRESETS]
+    names += [
+        (stem(spec.name, preset, spec.presets), preset)
+        for spec in FIGURES.values()
+        for preset in spec.presets
+    ]
     shelves = []
     for name, preset in names:
         root = results / name / "records"
@@ -123,10 +127,10 @@ def figures(shelves: Iterable[Shelf]) -> Iterator[Drawing]:
         if not spec.needs_runs:
             yield drawing(spec, Source(tidy([], {}), Path(), "paper"), None)
             continue
-        for preset in PRESETS:
+        for preset in spec.presets:
             of_preset = [shelf for shelf in shelves if shelf.preset == preset]
             # Its own pack speaks first.
-            own = stem(spec.name, preset, PRESETS)
+            own = stem(spec.name, preset, spec.presets)
             for shelf in sorted(of_preset, key=lambda shelf: shelf.name != own):
                 try:
                     found = drawing(spec, Source(shelf.runs, shelf.root, preset), shelf.root)
@@ -158,4 +162,5 @@ def drawing(spec: FigureSpec, source: Source, place: Path | None) -> Drawing:
         words += ["--runs", "PLACE" if place.is_absolute() else str(place)]
     used = source.runs[source.runs["run"].isin(list(source.used))].drop_duplicates("run")
     lines = provenance(used, [f"{spec.make} PRESET={source.preset}", shlex.join(words)])
-    return Drawing(spec, source.preset, stem(spec.name, source.preset, PRESETS), frame, lines)
+    name = stem(spec.name, source.preset, spec.presets)
+    return Drawing(spec, source.preset, name, frame, lines)

@@ -11,7 +11,7 @@ from es_repro.report.assembly import Table
 from es_repro.report.catalogue import TABLES
 from es_repro.report.collection import Drawing
 from es_repro.report.figures.catalogue import FIGURES
-from es_repro.report.specs import PRESETS, Preset
+from es_repro.report.specs import Preset
 
 __all__ = ["EXPECTED", "Gap", "expected", "gaps", "paper_hours"]
 
@@ -75,7 +75,7 @@ def _whole_tables(there: set[tuple[str, Preset]]) -> Iterator[Gap]:
 
 def _figures(there: set[tuple[str, Preset]]) -> Iterator[Gap]:
     for spec in FIGURES.values():
-        for preset in PRESETS if spec.needs_runs else ():
+        for preset in spec.presets:
             if (spec.name, preset) not in there:
                 hours = paper_hours().get(spec.name) if preset == "paper" else None
                 yield Gap(_item(spec.name), preset, _WHY[preset], _make(spec.make, preset), hours)

@@ -7,6 +7,7 @@ another model, that run was the proxy that chose for it.
 """
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from es_repro.selection.base import EpochPlan, NonFinite, Selector
 from es_repro.selection.checks import require
+from es_repro.selection.sampling import count
 
 __all__ = ["EpochTrace", "Replay", "Trace", "pack_bits", "unpack_bits"]
 
@@ -92,6 +94,52 @@ class Trace:
                 values = [] if tensor is None else tensor.contiguous().view(torch.uint8).tolist()
                 digest.update(bytes(values) + b";")
         return digest.hexdigest()
+
+    @property
+    def as_method(self) -> dict[str, str]:
+        """What stands as the `method` in the config of a run that follows it."""
+        return {"name": Replay.method_name(), "of": self.method, "trace": self.fingerprint}
+
+    def num_rows(
+        self, meta_batch_size: int, world_size: int = 1, max_steps: int | None = None
+    ) -> int:
+        """How many rows a replay back-propagates, over all its ranks.
+
+        Args:
+            meta_batch_size: B of the replay, divisible by `world_size`.
+            world_size: W of the replay.
+            max_steps: after which it ends; None: after its epochs.
+
+        Raises:
+            ValueError: it would go on after the last step of the run that it follows.
+        """
+        rows, steps, most = 0, 0, math.inf if max_steps is None else max_steps
+        for epoch in self.epochs:
+            planned = self._planned_steps(epoch, meta_batch_size, world_size)
+            for size, times in epoch.steps if self.picks_in_batches else planned:
+                taken = int(min(times, most - steps))
+                rows, steps = rows + size * taken * world_size, steps + taken
+        allowed = f"at most {steps}, the steps of the replayed run"
+        require(steps == most or not self._ends_early, "max_steps", max_steps, allowed)
+        return rows
+
+    @property
+    def _ends_early(self) -> bool:
+        """Whether the run ended after some steps, with a part of its epochs before it."""
+        if len(self.epochs) < self.num_epochs or not self.picks_in_batches:
+            return len(self.epochs) < self.num_epochs
+        last = self.epochs[-1]
+        planned = self._planned_steps(last, self.meta_batch_size, self.world_size)
+        return sum(times for _, times in last.steps) < sum(times for _, times in planned)
+
+    def _planned_steps(
+        self, epoch: EpochTrace, meta_batch_size: int, world_size: int
+    ) -> tuple[tuple[int, int], ...]:
+        """The batches that each rank makes of a plan, as of `EpochTrace.steps`."""
+        planned = int(unpack_bits(epoch.planned, self.num_samples).sum())
+        size = count(epoch.batch_ratio, meta_batch_size // world_size)
+        whole, rest = divmod(planned // world_size, size)
+        return (size, whole), (rest, int(rest > 0))
 
 
 class Replay(Selector):

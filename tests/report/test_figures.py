@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 from es_repro.report import ReportError
 from es_repro.report import __main__ as cli
 from es_repro.report.figures import classes, curves, heatmaps, maths, pretraining, ratios, signal
-from es_repro.report.figures import trace as one_epoch
 from es_repro.report.figures.catalogue import FIGURES, drawn
 from es_repro.report.figures.source import Source
 from es_repro.report.folders import read_members, read_runs
@@ -56,22 +55,6 @@ def test_a_larger_beta1_keeps_less_variation():
     assert kept[0] == pytest.approx(1)
     assert kept == sorted(kept, reverse=True)
     assert len(signal.draw(frame).axes) == 3
-
-
-def test_the_trace_follows_algorithm_1():
-    frame = one_epoch.frame()
-    assert len(frame) == one_epoch.EPOCHS * one_epoch.SAMPLES
-    for _, lines in frame.groupby("epoch"):
-        planned = lines[lines["batch"] >= 0]
-        assert not lines.loc[lines["batch"] < 0, "picked"].any()
-        if lines["selecting"].iloc[0]:
-            assert len(planned) == 64  # (1 - r) n
-            assert planned.groupby("batch")["picked"].sum().tolist() == [4] * 4
-        else:
-            assert planned["picked"].all()
-            assert len(planned) == one_epoch.SAMPLES
-    assert (~frame.groupby("epoch")["selecting"].first()).sum() == 2
-    assert "it shows the algorithm, not a result" in texts(one_epoch.draw(frame)).replace("\n", " ")
 
 
 # ---------------------------------------------------------------- figures from runs

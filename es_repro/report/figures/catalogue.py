@@ -17,6 +17,7 @@ from es_repro.report.figures import (
     trace,
 )
 from es_repro.report.figures.source import Source
+from es_repro.report.specs import PRESETS, Preset
 from es_repro.report.style import styled
 
 __all__ = ["FIGURES", "FigureSpec", "drawn", "figure_of"]
@@ -37,9 +38,10 @@ class FigureSpec:
         make: the target that makes its runs and draws it.
         frame: gathers what is drawn; raises a ReportError that says what to run.
         draw: the drawing, pure.
-        needs_runs: whether it has a form for each preset.
+        presets: its forms; none: it needs no runs.
         experiments: those of its own sweeps, without the preset's prefix; none: a table's.
         references: experiments whose Baseline it is drawn against.
+        files: what it reads in a run's folder beside the record, as patterns: packed with it.
     """
 
     name: str
@@ -48,9 +50,14 @@ class FigureSpec:
     make: str
     frame: Callable[[Source], pd.DataFrame]
     draw: Callable[[pd.DataFrame], Figure]
-    needs_runs: bool = True
+    presets: tuple[Preset, ...] = PRESETS
     experiments: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def needs_runs(self) -> bool:
+        return bool(self.presets)
 
 
 _SPECS = (
@@ -58,13 +65,14 @@ _SPECS = (
         "fig1", "Figure 1: the weights of ES against a noisy, falling loss",
         "A jagged black line, a made-up loss that falls over 300 steps, and a much smoother "
         "orange one inside it, the weight of ES.",
-        "make fig1", lambda _: signal.frame(((0.5, 0.9),)), signal.draw, needs_runs=False,
+        "make fig1", lambda _: signal.frame(((0.5, 0.9),)), signal.draw, presets=(),
     ),
     FigureSpec(
         "fig2", "Figure 2: ESWP from inside",
         "Left, a map of epochs by samples: white where pruned, light where scored, dark where "
         "back-propagated. Right, one epoch: a column a meta-batch, the picked samples framed.",
-        "make fig2", lambda _: trace.frame(), trace.draw, needs_runs=False,
+        "make fig2", trace.frame, trace.draw, presets=("demo",), experiments=(trace.EXPERIMENT,),
+        files=("trace/*.npz",),
     ),
     FigureSpec(
         "fig3", "Figure 3: MAE pre-training under selection",
@@ -101,7 +109,7 @@ _SPECS = (
         "Three panels as in Figure 1, for beta1 of 0.1, 0.5 and 0.8: the larger beta1, the "
         "smoother the weight.",
         "make fig8", lambda _: signal.frame(((0.1, 0.9), (0.5, 0.9), (0.8, 0.9))), signal.draw,
-        needs_runs=False,
+        presets=(),
     ),
     FigureSpec(
         "fig9", "Figure 9: which classes ESWP picks",

@@ -1,9 +1,11 @@
-"""Figure 2: one epoch of ESWP from inside: what is pruned, the meta-batches, what is picked.
+"""Figure 2: ESWP from inside a run: what is pruned, the meta-batches, what is picked.
 
-Runs keep no trace of picks yet (their records would need, per epoch, the plan and the ids
-back-propagated), so a run is made on the spot through the selection library: a linear classifier
-on 96 made-up points of 6 classes. It shows the algorithm, not a result.
+Plans and picks are those that the run kept (`trace.selection`), in its own order and batches. The
+weights are what the library's selector makes of the losses that it kept (`trace.losses`), which
+are halves: the third digit may differ from the run's own.
 """
+
+from collections.abc import Mapping
 
 import pandas as pd
 import torch
@@ -11,82 +13,94 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
-from torch.nn.functional import cross_entropy
 
+from es_repro.report import ReportError
 from es_repro.report.figures.canvas import footnote, headline
+from es_repro.report.figures.source import Source
+from es_repro.report.folders import read_run
 from es_repro.report.style import INK, MUTED, look
-from es_repro.selection import PlannedBatchSampler, create
+from es_repro.selection import PlannedBatchSampler, Replay, Selector, Trace, create
+from es_repro.selection.replay import unpack_bits
+from es_repro.trace_files import TraceDamaged, read_losses, read_selection
 
-__all__ = ["draw", "frame"]
+__all__ = ["EXPERIMENT", "draw", "frame"]
 
-SAMPLES, CLASSES, FEATURES = 96, 6, 8
-EPOCHS, META_BATCH, SHOWN = 10, 16, 6
-_RATE = 0.3
+EXPERIMENT = "fig2_eswp_digits"
+_SHOWN = 0.7  # of the epochs: late enough for weights to have a history
 _PRUNED, _PASSED, _PICKED = 0, 1, 2
 
 
-def frame() -> pd.DataFrame:
-    """A line an epoch and sample: batch (-1: pruned), weight at the pick, picked."""
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(SAMPLES) % CLASSES
-    centres = torch.randn(CLASSES, FEATURES, generator=generator)
-    inputs = centres[labels] + 0.9 * torch.randn(SAMPLES, FEATURES, generator=generator)
-    model = torch.zeros(FEATURES, CLASSES, requires_grad=True)
-    selector = create(
-        "eswp", SAMPLES, EPOCHS, prune_ratio=1 / 3, batch_ratio=0.25, annealing_start=0.1,
-        annealing_end=0.1,
-    )  # fmt: skip
-    batches = PlannedBatchSampler(selector, meta_batch_size=META_BATCH)
-    parts = []
-    for epoch in range(EPOCHS):
-        batches.set_epoch(epoch)
-        batch_of, was_picked = [-1] * SAMPLES, [False] * SAMPLES
-        seen = torch.full((SAMPLES,), torch.nan)
-        for number, ids in enumerate(batches):
-            index = torch.tensor(ids)
-            losses = cross_entropy(inputs[index] @ model, labels[index], reduction="none")
-            picked = torch.arange(len(index))
-            if selector.selects_batches:
-                picked = selector.select(index, losses.detach())
-            else:
-                selector.observe(index, losses.detach())
-            assert selector.weights is not None  # ESWP keeps them
-            seen[index] = selector.weights[index]
-            (gradient,) = torch.autograd.grad(selector.reduce(index[picked], losses[picked]), model)
-            with torch.no_grad():
-                model -= _RATE * gradient
-            for sample in index.tolist():
-                batch_of[sample] = number
-            for sample in index[picked].tolist():
-                was_picked[sample] = True
-        parts.append(
-            pd.DataFrame({
-                "epoch": epoch, "sample": range(SAMPLES), "label": labels.numpy(),
-                "weight": seen.numpy(), "selecting": selector.selects_batches,
-                "batch": batch_of, "picked": was_picked,
-            })
-        )  # fmt: skip
-    return pd.concat(parts, ignore_index=True)
+def frame(source: Source) -> pd.DataFrame:
+    """A line an epoch and sample: weight at the pick, selecting, batch (-1: pruned), picked, run.
+
+    Raises:
+        ReportError: no such run has finished, or its traces are damaged.
+    """
+    lines = source.epochs([EXPERIMENT], ["eswp"])
+    needs = f"a finished run of eswp in {EXPERIMENT}"
+    run = str(source.require(lines, "fig2", needs, "make fig2")["run"].iloc[0])
+    folder = source.root / run
+    try:
+        trace, losses = read_selection(folder), read_losses(folder)
+        selector = _selector(read_run(folder).config, trace)
+    except (TraceDamaged, KeyError, TypeError, ValueError) as error:
+        raise ReportError(f"fig2: {folder}: its trace cannot be drawn ({error})") from error
+    epochs = (_epoch(trace, epoch, losses[epoch], selector) for epoch in range(len(losses)))
+    return pd.concat(epochs, ignore_index=True).assign(run=run)
+
+
+def _selector(config: Mapping[str, object], trace: Trace) -> Selector:
+    """The run's method, as new."""
+    method = config["method"]
+    assert isinstance(method, dict)
+    options = {key: value for key, value in method.items() if not key.startswith("_")}
+    return create(
+        num_samples=trace.num_samples, num_epochs=trace.num_epochs, seed=trace.seed, **options
+    )
+
+
+def _epoch(trace: Trace, epoch: int, losses: torch.Tensor, selector: Selector) -> pd.DataFrame:
+    n = trace.num_samples
+    batches = PlannedBatchSampler(Replay(n, trace.num_epochs, trace=trace), trace.meta_batch_size)
+    batches.set_epoch(epoch)
+    selector.plan_epoch(epoch)
+    batch_of, weights = torch.full((n,), -1), torch.full((n,), torch.nan)
+    for number, ids in enumerate(batches):
+        index = torch.tensor(ids)
+        selector.observe(index, losses[index])
+        assert selector.weights is not None  # ESWP keeps them
+        batch_of[index], weights[index] = number, selector.weights[index]
+    picked = unpack_bits(trace.epochs[epoch].trained, n)
+    selecting = bool((batch_of >= 0).sum() > picked.sum())
+    return pd.DataFrame({
+        "epoch": epoch, "sample": range(n), "weight": weights.numpy(), "selecting": selecting,
+        "batch": batch_of.numpy(), "picked": picked.numpy(),
+    })  # fmt: skip
 
 
 def draw(frame: pd.DataFrame) -> Figure:
     """Left: every epoch and sample. Right: one epoch, meta-batch by meta-batch."""
+    shown = int(_SHOWN * frame["epoch"].nunique()) - 1
+    epoch = frame[frame["epoch"] == shown]
+    planned = epoch[epoch["batch"] >= 0]
     figure = Figure(figsize=(11, 4.8))
     left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-    _epochs(left, frame)
-    _meta_batches(figure, right, frame[frame["epoch"] == SHOWN])
+    _epochs(left, frame, shown)
+    _meta_batches(figure, right, epoch)
     headline(
         figure, "ESWP from inside: prune for the epoch, score each meta-batch, back-propagate a few"
     )
+    sizes = planned.groupby("batch")["picked"].agg(["size", "sum"]).max()
     footnote(
         figure,
-        f"traced on a linear classifier of {frame['sample'].nunique()} made-up points "
-        f"(B = {META_BATCH}, b = {META_BATCH // 4}, r = 1/3): it shows the algorithm, not a result",
+        f"run {frame['run'].iloc[0]}: a small net on {len(epoch)} of scikit-learn's digits "
+        f"(B = {sizes['size']}, b = {sizes['sum']}, r = {1 - len(planned) / len(epoch):.2g}), "
+        "drawn from the traces that it kept: it shows the algorithm, not a result",
     )
     return figure
 
 
-def _epochs(axis: Axes, frame: pd.DataFrame) -> None:
+def _epochs(axis: Axes, frame: pd.DataFrame, shown: int) -> None:
     state = frame["picked"].map({True: _PICKED, False: _PASSED}).where(frame["batch"] >= 0, _PRUNED)
     # Samples in the order of how often they were picked: what is hard stands at the right.
     order = frame.groupby("sample")["picked"].sum().sort_values(kind="stable").index
@@ -98,7 +112,7 @@ def _epochs(axis: Axes, frame: pd.DataFrame) -> None:
     axis.set_xlabel("sample, from least to most often back-propagated")
     axis.set_title("all epochs")
     axis.grid(visible=False)
-    axis.add_patch(Rectangle((-0.5, SHOWN - 0.5), len(order), 1, fill=False, edgecolor="#D55E00",
+    axis.add_patch(Rectangle((-0.5, shown - 0.5), len(order), 1, fill=False, edgecolor="#D55E00",
                              linewidth=2, clip_on=False))  # fmt: skip
     selecting = frame.groupby("epoch")["selecting"].first()
     for epoch in selecting.index[~selecting]:
@@ -131,7 +145,9 @@ def _meta_batches(figure: Figure, axis: Axes, epoch: pd.DataFrame) -> None:
     )
     axis.set_yticks([0, len(weights) - 1], ["largest\nweight", "smallest"])
     axis.set_xlabel("meta-batch (numbers: sample ids; framed: back-propagated)")
-    axis.set_title(f"epoch {SHOWN + 1}: {len(planned)} of {len(epoch)} samples, "
-                   f"{int(planned['picked'].sum())} back-propagated")  # fmt: skip
+    number, picked = int(epoch["epoch"].iloc[0]) + 1, int(planned["picked"].sum())
+    axis.set_title(
+        f"epoch {number}: {len(planned)} of {len(epoch)} samples, {picked} back-propagated"
+    )
     axis.grid(visible=False)
     figure.colorbar(image, ax=axis, label="weight $w$ at the pick", shrink=0.9)

@@ -91,7 +91,7 @@ def _grid(part: Part) -> Grid:
 
 
 def _figure(made: Drawing) -> Section:
-    title = made.spec.title + (f" ({made.preset} preset)" if made.spec.needs_runs else "")
+    title = made.spec.title + _form(made)
     picture = Picture(png(made), made.spec.alt, made.data, f"{made.stem}.csv")
     return Section(
         _slug(made.stem), title, [picture, Lines("Where it comes from", made.provenance, open=True)]
@@ -162,7 +162,7 @@ def _bare(commands: Sequence[str]) -> list[str]:
 
 
 def _form(made: Drawing) -> str:
-    return f" ({made.preset} preset)" if made.spec.needs_runs else ""
+    return f" ({made.preset} preset)" if len(made.spec.presets) > 1 else ""
 
 
 def _slug(text: str) -> str:
