@@ -153,7 +153,8 @@ def _files(folder: Path, kind: str, key: str) -> list[Path]:
     """An epoch's file each, all there."""
     if not folder.is_dir():
         raise TraceDamaged(f"{folder}: no such run")
-    files = sorted((folder / FOLDER).glob(f"{kind}-[0-9][0-9][0-9][0-9].npz"))
+    found = (folder / FOLDER).glob(f"{kind}-[0-9]*.npz")
+    files = sorted(found, key=lambda path: (len(path.name), path.name))
     done = (folder / "done").exists()
     if not files and (done or _epochs_ended(folder)):
         raise TraceDamaged(f"{folder}: keeps no such trace; run it with {key}")
