@@ -98,7 +98,7 @@ def read_selection(folder: Path) -> Trace:
         arrays = _read(path)
         with _as_written(path):
             facts = json.loads(bytes(arrays["facts"]))
-            require(facts["epoch"] == number, "epoch", facts["epoch"], f"{number}, as in its name")
+            _require_epoch(facts.get("epoch", number), number)
             shared.append({name: facts[name] for name in _FACTS})
             epochs.append(
                 EpochTrace(
@@ -127,14 +127,19 @@ def read_losses(folder: Path) -> Tensor:
     for number, path in enumerate(files):
         arrays = _read(path)
         with _as_written(path):
-            epoch, losses = int(arrays["epoch"]), arrays["losses"]
-            require(epoch == number, "epoch", epoch, f"{number}, as in its name")
+            losses = arrays["losses"]
+            _require_epoch(int(arrays.get("epoch", number)), number)
             right = losses.ndim == 1 and losses.dtype == np.float16
             require(right, "losses", f"{losses.dtype} {losses.shape}", "float16 of shape [n]")
             rows.append(torch.from_numpy(losses).float())
     if len(sizes := {len(row) for row in rows}) > 1:
         raise TraceDamaged(f"{folder / FOLDER}: its files hold losses of {sorted(sizes)} samples")
     return torch.stack(rows)
+
+
+def _require_epoch(found: object, number: int) -> None:
+    """Refuse a file that was put in another's place; one that says nothing is believed."""
+    require(found == number, "epoch", found, f"{number}, as in its name")
 
 
 @contextlib.contextmanager
