@@ -40,6 +40,9 @@ def check(config: DictConfig) -> None:
         require_bool(f"trace.{kind}", config.trace[kind])
         whole = not (config.trace[kind] and config.run.continue_from)
         require(whole, f"trace.{kind}", True, "false with run.continue_from: it has no beginning")
+    text = config.replay is None or isinstance(config.replay, str)
+    allowed = "a run's hash or folder; one that reads as a number in quotes: \\'...\\'"
+    require(text, "replay", config.replay, allowed)
     for name, usual in OF_SCORING.items() if config.replay is not None else ():
         value, allowed = config[name], "null" if usual is None else usual
         require(value == usual, name, value, f"{allowed} under replay, which scores nothing")

@@ -54,7 +54,7 @@ class SelectionTrace:
             batch_ratio=plan.batch_ratio,
             weights=None if bool((weights == 1).all()) else weights,
         )
-        self._record.keep(selection_name(epoch), selection_bytes(content, self._facts))
+        self._record.keep(selection_name(epoch), selection_bytes(epoch, content, self._facts))
 
 
 class LossTrace:
@@ -78,7 +78,7 @@ class LossTrace:
 
     def end_epoch(self, epoch: int) -> None:
         """Write the epoch, and begin the next; called by all ranks."""
-        self._record.keep(losses_name(epoch), losses_bytes(self.everyones().cpu()))
+        self._record.keep(losses_name(epoch), losses_bytes(epoch, self.everyones().cpu()))
         self.losses.fill_(torch.nan)
 
     def everyones(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -254,6 +255,86 @@ def test_missing_and_damaged_traces_are_named(make, cli, tmp_path):
     second.write_bytes(flipped)
     with pytest.raises(TraceDamaged, match="selection-0001"):
         read_selection(folder)
+
+
+EDITS = [
+    # An older version's, which lacks a fact (None); then what hands and disks may make of one.
+    ({"nonfinite": None}, {}, "not what this version writes (no 'nonfinite')"),
+    ({}, {"planned": None}, "not what this version writes (no 'planned')"),
+    ({"epoch": 2}, {}, "(epoch=2: must be 1, as in its name)"),
+    ({"seed": 5}, {}, "of another run than selection-0000.npz"),
+    ({"steps": [[5, 7]]}, {}, "epoch 1: rows of its steps=35: must be 30, as trained"),
+    ({"steps": [5]}, {}, "not what this version writes ("),
+    ({"lr_scale": "big"}, {}, "epoch 1: lr_scale='big': must be in"),
+    ({"plan_batch_ratio": 0}, {}, "epoch 1: batch_ratio=0: must be in"),
+    ({}, {"planned": np.zeros(9, np.uint8)}, "epoch 1: planned='torch.uint8 (9,)': must be"),
+    ({}, {"trained": np.zeros(19)}, "epoch 1: trained='torch.float64 (19,)': must be"),
+    ({}, {"trained": np.full(19, 255, np.uint8)}, "samples trained but not planned=30: must be"),
+    ({}, {"weights": np.ones(3)}, "epoch 1: weights.shape=(3,): must be (120,), as planned"),
+]
+
+
+def edited(contents, changes):
+    return {key: value for key, value in (contents | changes).items() if value is not None}
+
+
+@pytest.mark.parametrize(("facts", "arrays", "said"), EDITS)
+def test_an_edited_trace_is_one_line(make, cli, tmp_path, facts, arrays, said):
+    recorded, _ = make("method=eswp", *KEEP)
+    path = tmp_path / "runs" / recorded["run"] / "trace" / "selection-0001.npz"
+    with np.load(path) as archive:
+        contents = dict(archive)
+    text = json.dumps(edited(json.loads(bytes(contents["facts"])), facts)).encode()
+    contents["facts"] = np.frombuffer(text, dtype=np.uint8)
+    np.savez_compressed(path, **edited(contents, arrays))
+    before = sorted((tmp_path / "runs").rglob("*"))
+
+    code, _, err = cli(*QUICKER, f"replay={recorded['run']}")
+    assert code == 1
+    assert said in err
+    assert err.count("\n") == 1
+    assert sorted((tmp_path / "runs").rglob("*")) == before  # no run has begun
+
+
+def test_an_edited_run_folder_is_one_line(make, cli, tmp_path):
+    recorded, _ = make("method=es", *KEEP, "trace.losses=true")
+    folder = tmp_path / "runs" / recorded["run"]
+    files = [folder / "trace" / f"selection-000{x}.npz" for x in range(5)]
+    history, content = folder / "history.jsonl", files[3].read_bytes()
+
+    def failed(run=recorded["run"]):
+        code, _, err = cli(*QUICKER, f"replay={run}")
+        assert code == 1
+        assert err.count("\n") == 1
+        return err
+
+    files[4].write_bytes(content)
+    assert "selection-0004.npz: of no epoch of this run, whose history has 4" in failed()
+    files[4].unlink()
+    files[3].write_bytes(files[2].read_bytes())
+    assert "selection-0003.npz: not what this version writes (epoch=2: must be 3" in failed()
+    np.save(folder / "array.npy", np.zeros(3))
+    (folder / "array.npy").rename(files[3])
+    assert "selection-0003.npz: damaged (" in failed()
+    files[3].write_bytes(content)
+    # Lines that no run has written are no epochs.
+    lines = history.read_text()
+    history.write_text(lines + '[1]\n{"kind": "epoch"}\n{"kind": "epoch", "epoch": null}\n')
+    make(f"replay={recorded['run']}")
+    history.unlink()
+    assert "selection-0000.npz: of no epoch of this run, whose history has 0" in failed()
+    assert "replay=1e+16: must be a run's hash or folder; one that reads as a" in failed("1e16")
+
+    history.write_text(lines)
+    losses = [folder / "trace" / f"losses-000{x}.npz" for x in range(2)]
+    losses[1].write_bytes(losses[0].read_bytes())
+    with pytest.raises(TraceDamaged, match=r"losses-0001\.npz: not what .*\(epoch=0: must be 1"):
+        read_losses(folder)
+    np.savez(losses[1], losses=np.zeros((150, 1)), epoch=1)
+    with pytest.raises(
+        TraceDamaged, match=r"losses-0001\.npz: not what .*must be float16 of shape"
+    ):
+        read_losses(folder)
 
 
 def test_a_trace_is_not_begun_in_the_middle_nor_asked_of_a_run_without(make, quick, monkeypatch):

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from es_repro.selection.base import EpochPlan, NonFinite, Selector
-from es_repro.selection.checks import require
+from es_repro.selection.checks import as_int, as_real, require
 from es_repro.selection.sampling import count
 
 __all__ = ["EpochTrace", "Replay", "Trace", "pack_bits", "unpack_bits"]
@@ -62,6 +62,9 @@ class Trace:
         batch_ratio: b/B of a selecting epoch, None where none was.
         nonfinite: what the run did about losses that were not finite.
         data: the data's fingerprint.
+
+    Raises:
+        ValueError: numbers that cannot be a run's; the message names the first.
     """
 
     num_samples: int
@@ -74,6 +77,32 @@ class Trace:
     batch_ratio: float | None = None
     nonfinite: NonFinite = "raise"
     data: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("num_samples", "num_epochs", "meta_batch_size", "world_size"):
+            as_int(name, getattr(self, name), minimum=1)
+        as_int("seed", self.seed)
+        for number, epoch in enumerate(self.epochs):
+            self._check(f"epoch {number}: ", epoch)
+
+    def _check(self, where: str, epoch: EpochTrace) -> None:
+        size, masks = -(-self.num_samples // _BITS), []
+        for name, bits in (("planned", epoch.planned), ("trained", epoch.trained)):
+            right = bits.dtype == torch.uint8 and bits.shape == (size,)
+            told = f"{bits.dtype} {tuple(bits.shape)}"
+            require(right, where + name, told, f"torch.uint8 ({size},), a bit a sample")
+            masks.append(unpack_bits(bits, self.num_samples))
+        planned, trained = masks
+        strangers = int((trained & ~planned).sum())
+        require(strangers == 0, f"{where}samples trained but not planned", strangers, "none")
+        rows = self.world_size * sum(rows * times for rows, times in epoch.steps)
+        distinct = int(trained.sum())
+        require(rows == distinct, f"{where}rows of its steps", rows, f"{distinct}, as trained")
+        as_real(f"{where}lr_scale", epoch.lr_scale, "[0, inf)")
+        as_real(f"{where}batch_ratio", epoch.batch_ratio, "(0, 1]")
+        if epoch.weights is not None:
+            shape, fitting = tuple(epoch.weights.shape), (int(planned.sum()),)
+            require(shape == fitting, f"{where}weights.shape", shape, f"{fitting}, as planned")
 
     @cached_property
     def picks_in_batches(self) -> bool:

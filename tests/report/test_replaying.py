@@ -84,7 +84,7 @@ def traced(tmp_path):
         for epoch in range(3):
             losses = torch.rand(80, generator=generator).half()
             path = folder / "trace" / f"losses-{epoch:04d}.npz"
-            path.write_bytes(losses_bytes(losses))
+            path.write_bytes(losses_bytes(epoch, losses))
             history += f'{{"kind": "epoch", "epoch": {epoch + 1}, "step": {epoch}}}\n'
         (folder / "history.jsonl").write_text(history)
         (folder / "config.yaml").write_text(
