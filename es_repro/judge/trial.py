@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from es_repro.judge.arms import Arm, baseline_at, frontier, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
-from es_repro.judge.planning import LEAST_SEEDS, PRIMARY, SeedPlan, plan_seeds
+from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds, question
 from es_repro.judge.probe import step_ratio
 from es_repro.judge.runner import Runner
 from es_repro.judge.store import NotKept
@@ -178,15 +178,20 @@ class _Course:
 
     def plan(self, methods: Sequence[Arm], controls: Controls) -> SeedPlan:
         """Settle the number of seeds on the pilots, and say it."""
+        pilots = {name: found.outcome.scores for name, (_, found) in self.tuned.items()}
         full = baseline_at(1).name
+        questions = []  # the primary ones, as `findings.decisions_of` asks them
+        for name in (arm.name for arm in methods):
+            short = controls["short"][name]
+            yardstick = None if short == full else pilots[short]
+            questions.append(question(pilots[name], pilots[full], yardstick))
+            questions.append(question(pilots[name], pilots[short]))
+        others = [arm.name for arm, _ in self.tuned.values() if arm.role != "method"]
         spent = sum(found.runs for _, found in self.tuned.values())
         plan = plan_seeds(
-            [self.tuned[arm.name][1].outcome.scores for arm in methods],
-            [x.outcome.scores for arm, x in self.tuned.values() if arm.role != "method"],
-            self.tuned[full][1].outcome.scores,
+            questions,
+            [question(pilots[name], pilots[full])[0] for name in others if name != full],
             examples=self.workload.examples,
-            contrasts=len(PRIMARY) * len(methods),
-            measured=any(name != full for name in controls["short"].values()),
             fixed=self.effort.fixed_seeds(self.workload, spent, len(self.tuned)),
             most=self.effort.limit(self.workload),
             wanted=self.effort.resolution,
