@@ -235,7 +235,7 @@ class _Course:
         """Whether it could be done: whatever a method does must not end the trial."""
         try:
             act(arm)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if arm.role != "method" or isinstance(error, NotKept):
                 raise
             self.refused[arm.name] = _line(error)
@@ -243,7 +243,7 @@ class _Course:
         return arm.name not in self.refused
 
 
-def _line(error: Exception) -> str:
+def _line(error: BaseException) -> str:
     """The first line of an error, with its kind where the message alone says little."""
     text = str(error).strip().splitlines()
     kind = type(error).__name__
