@@ -1,11 +1,9 @@
 """How many seeds, and what they can decide: settled on the tuning seeds, before any result.
 
 What is promised is a chance on the average: over the primary contrasts, for one method may spread
-ten times as much as another, and over what the pilot leaves open. A pilot of six or eight seeds
-knows each spread to a third; the true variances that fit it are weighed by their chi-square law,
-which keeps the promise on the average over pilots, where a bound on every spread would plan for
-several times the seeds (tests/judge/test_calibrated_plans.py). The pilot's held-out rows are fewer
-than those reported, so that the part of a run's variance that more rows take away is taken away.
+ten times as much as another, and over what the pilot leaves open. That
+keeps the promise on the average over pilots, where a bound on every spread would plan for several
+times the seeds (tests/judge/test_calibrated_plans.py).
 
 It holds after the correction. The primary contrasts of a workload are decided together by Holm's
 rule, which never asks more of one than the m-th part of the level and asks less once others are
@@ -20,36 +18,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
-from es_repro.statistics import components
+from es_repro.judge.pilot import Contrast, Noise, Question, middles, noises_of
 
-__all__ = [
-    "LEAST_SEEDS", "LEVEL", "POWER", "Contrast", "Noise", "Question", "SeedPlan", "margin_for",
-    "plan_seeds", "question",
-]  # fmt: skip
+__all__ = ["LEAST_SEEDS", "LEVEL", "POWER", "SeedPlan", "margin_for", "plan_seeds"]
 
 LEVEL = 0.95
 POWER = 0.8
 LEAST_SEEDS = 10
-# Equally likely values by which a chi-square law is stood for: a pilot's, and that of the runs.
-_PILOTS, _RUNS = 50, 200
-_UNUSUAL = 3.0  # times the middle variance: six seeds of a usual arm reach it once in a thousand
-_MUCH = 1e3  # degrees of freedom: as good as known
-
-
-@dataclass(frozen=True, eq=False)
-class Contrast:
-    """A weighted sum of arms in a pilot.
-
-    Attributes:
-        table: [T, examples of the pilot].
-        size: the sum of the weights' squares: how its variance compares where all arms vary alike.
-    """
-
-    table: np.ndarray
-    size: float = 2.0
-
-
-Question = tuple[Contrast, Contrast]  # those that TOST's two one-sided tests rest on
+_RUNS = 200  # equally likely values that stand for the spread that the runs will find
 
 
 @dataclass(frozen=True)
@@ -91,37 +67,6 @@ class SeedPlan:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class Noise:
-    """What chance does to a contrast.
-
-    Attributes:
-        runs: variances over seeds that it may have, equally likely [any].
-        examples: variance that the held-out examples alone leave in its mean.
-    """
-
-    runs: np.ndarray
-    examples: float = 0.0
-
-
-def question(method: np.ndarray, control: np.ndarray, short: np.ndarray | None = None) -> Question:
-    """The contrasts on which equivalence is decided, as `es_repro.statistics.trial` does.
-
-    Args:
-        method: a pilot's scores [T, examples].
-        control: likewise.
-        short: likewise; where it is there, half of what it loses is the margin, and its own error
-            is in the test.
-    """
-    method, control = method.astype(np.float64), control.astype(np.float64)
-    if short is None:
-        return Contrast(method - control), Contrast(method - control)
-    return (
-        Contrast(method - (control + short) / 2, 1.5),
-        Contrast(method - (3 * control - short) / 2, 3.5),
-    )
-
-
 def plan_seeds(
     questions: Sequence[Question],
     others: Sequence[Contrast],
@@ -141,7 +86,7 @@ def plan_seeds(
         most: no more than so many.
         wanted: resolution, in points of the measure.
     """
-    found = _noises([each for pair in questions for each in pair], others, examples)
+    found = noises_of([each for pair in questions for each in pair], others, examples)
     noises = list(zip(found[::2], found[1::2], strict=True))
     seeds = fixed or LEAST_SEEDS
     while fixed is None and seeds < most and _power(noises, wanted, seeds) < POWER:
@@ -171,52 +116,6 @@ def margin_for(noises: Sequence[tuple[Noise, Noise]], seeds: int) -> float:
     )
 
 
-def _noises(
-    contrasts: Sequence[Contrast], others: Sequence[Contrast], examples: int
-) -> list[Noise]:
-    """What a pilot tells of the contrasts in runs with other examples.
-
-    The true variance of each is weighed by the chi-square law around what its own seeds show and
-    what all contrasts show, the more of the latter the less they differ beyond chance.
-
-    Source: Smyth 2004, moderated variances; degrees of freedom at most those of all arms together.
-    """
-    dof = len(contrasts[0].table) - 1
-    everyone = [*contrasts, *others]
-    pilots = np.array([x.table.mean(1).var(ddof=1) / x.size for x in everyone])
-    usual = pilots <= _UNUSUAL * np.median(pilots)
-    common, shared = _common(pilots[usual & (pilots > 0)], dof)
-    found = []
-    for pilot, like_others, each in zip(pilots, usual, contrasts, strict=False):
-        parts = components(each.table)
-        weight = shared if like_others else 0.0
-        known = min(dof + weight, dof * (1 + len(others)))
-        law = stats.chi2.ppf(_middles(_PILOTS), known) / known
-        moderated = (dof * pilot + weight * common) / (dof + weight) if pilot else 0.0
-        by_pilot, by_run = (parts.both / count for count in (parts.shape[1], examples))
-        runs = np.maximum(each.size * moderated / law - by_pilot, 0.0) + by_run
-        found.append(Noise(runs, parts.examples / examples))
-    return found
-
-
-def _common(variances: np.ndarray, dof: int) -> tuple[float, float]:
-    """What variances [any] have in common, and how many degrees of freedom it weighs.
-
-    Their logarithms scatter by the trigamma of half of `dof` where the truth is one, and by that of
-    half of the weight more where it follows an inverse chi-square law of so many.
-    """
-    if len(variances) < 2:
-        return 0.0, 0.0
-    logs = np.log(variances) - special.digamma(dof / 2) + np.log(dof / 2)
-    scatter = logs.var(ddof=1) * (1 - (2 / (len(logs) - 1)) ** 0.5)
-    beyond = scatter - special.polygamma(1, dof / 2)
-    if beyond <= special.polygamma(1, _MUCH / 2):
-        return float(np.exp(logs.mean())), _MUCH
-    weight = optimize.brentq(lambda d: special.polygamma(1, d / 2) - beyond, 1e-3, _MUCH)
-    common = np.exp(logs.mean() + special.digamma(weight / 2) - np.log(weight / 2))
-    return float(common), float(weight)
-
-
 def _power(noises: Sequence[tuple[Noise, Noise]], margin: float, seeds: int) -> float:
     """The chance that equal arms are found equivalent, on the average.
 
@@ -224,7 +123,7 @@ def _power(noises: Sequence[tuple[Noise, Noise]], margin: float, seeds: int) -> 
     next to none where the power is worth a promise.
     """
     dof = seeds - 1
-    found = np.sqrt(stats.chi2.ppf(_middles(_RUNS), dof) / dof)
+    found = np.sqrt(stats.chi2.ppf(middles(_RUNS), dof) / dof)
     reach = stats.t.isf((1 - LEVEL) / len(noises), dof) * found
 
     def one_sided(noise: Noise) -> np.ndarray:
@@ -240,7 +139,3 @@ def _errors(noise: Noise, seeds: int) -> np.ndarray:
     """Standard errors of the contrast's mean [any]."""
     errors: np.ndarray = np.sqrt(noise.runs / seeds + noise.examples)
     return errors
-
-
-def _middles(count: int) -> np.ndarray:
-    return (np.arange(count) + 0.5) / count

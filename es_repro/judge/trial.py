@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from es_repro.judge.arms import Arm, baseline_at, frontier, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
-from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds, question
+from es_repro.judge.pilot import question
+from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds
 from es_repro.judge.probe import step_ratio
 from es_repro.judge.runner import Runner
 from es_repro.judge.store import NotKept

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from es_repro.judge.planning import LEVEL, POWER, Noise, margin_for, plan_seeds, question
+from es_repro.judge.pilot import Noise, question
+from es_repro.judge.planning import LEVEL, POWER, margin_for, plan_seeds
 from es_repro.statistics import Design, power
 
 BASELINE = 0.2  # spread over seeds of the baseline and of `short`

@@ -8,7 +8,8 @@ import numpy as np
 from es_repro.judge.arms import FRONTIER, baseline_at, random_at, short_of
 from es_repro.judge.bed import Outcome
 from es_repro.judge.findings import decisions_of
-from es_repro.judge.planning import SeedPlan, plan_seeds, question
+from es_repro.judge.pilot import question
+from es_repro.judge.planning import SeedPlan, plan_seeds
 from es_repro.judge.trial import Lane, Trial
 from tests.judge.toy import TOY
 

@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 
 from es_repro.judge.findings import decisions_of
-from es_repro.judge.planning import LEVEL, POWER, Noise, margin_for
+from es_repro.judge.pilot import Noise
+from es_repro.judge.planning import LEVEL, POWER, margin_for
 from es_repro.statistics import holm
 from es_repro.statistics import trial as compare
 from tests.judge.test_false_alarms import EXAMPLES, METHODS, SEEDS, made_up
