@@ -98,7 +98,7 @@ def method_arm(name: str, options: Mapping[str, str]) -> Arm:
     version = selector_class(plain["name"]).semantics_version
     identity = {"method": plain.pop("name"), "semantics": version, **plain}
     make = instantiate(config.method)
-    _try(make)
+    _try(f"method={name}", make)
     return Arm(_label(name, options), "method", make, identity)
 
 
@@ -113,8 +113,9 @@ def selector_arm(place: str, options: Mapping[str, str]) -> Arm:
     sys.path.insert(0, str(Path.cwd()))
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # whatever the module does when it is run
-        raise ValueError(f"selector={place}: {module_name} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # whatever the module does when it is run
+        why = str(error) or type(error).__name__
+        raise ValueError(f"selector={place}: {module_name} cannot be imported: {why}") from error
     finally:
         sys.path.pop(0)
     found = getattr(module, name, None)
@@ -122,9 +123,9 @@ def selector_arm(place: str, options: Mapping[str, str]) -> Arm:
     assert isinstance(found, type)
     missing = [part for part in CONTRACT if not hasattr(found, part)]
     require(not missing, "selector", place, f"a class that has {', '.join(missing)} too")
-    values = {key: yaml.safe_load(value) for key, value in options.items()}
+    values = {key: _value(key, value) for key, value in options.items()}
     make = partial(_build, found, values)
-    _try(make)
+    _try(f"selector={place}", make)
     source = Path(inspect.getfile(found)).read_bytes()
     identity = {"selector": place, "source": hashlib.sha256(source).hexdigest(), **values}
     return Arm(_label(name, options), "method", make, identity)
@@ -147,12 +148,22 @@ def _build(
     return as_selector(found(num_samples, num_epochs, device=device, seed=seed, **values))
 
 
-def _try(make: Callable[..., Selector]) -> None:
+def _try(asked: str, make: Callable[..., Selector]) -> None:
     """Let a constructor refuse its values now, in its own words, not in the middle of a trial."""
     try:
         make(num_samples=64, num_epochs=8, device="cpu", seed=0)
-    except TypeError as error:  # a name that it does not take
-        raise ValueError(str(error)) from error
+    except ValueError:
+        raise
+    except (Exception, SystemExit) as error:  # such as a name that it does not take
+        raise ValueError(f"{asked}: cannot be built: {error}") from error
+
+
+def _value(key: str, text: str) -> object:
+    """What a text stands for in YAML, as on Hydra's command lines."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(f"selector.{key}={text}: must be a value of YAML") from error
 
 
 def _label(name: str, options: Mapping[str, str]) -> str:

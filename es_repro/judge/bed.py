@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from es_repro.judge.perceptrons import Perceptrons, Stepper
 from es_repro.judge.problem import SplitName
-from es_repro.judge.seam import check_picks, check_plan
+from es_repro.judge.seam import check_objective, check_picks, check_plan, check_signals
 from es_repro.judge.workloads import Workload
 from es_repro.models import mlp
 from es_repro.selection import PlannedBatchSampler, Selector
@@ -117,6 +117,7 @@ class Bed:
             for selector, member in zip(self.selectors, members, strict=True)
         ]
         self.signals = frozenset[str]().union(*(selector.signals for selector in self.selectors))
+        check_signals(self.signals)
         self.models = Perceptrons([self._model(x.seed) for x in members], self.device)
         self.stepper = Stepper(self.models.parameters, workload.momentum, workload.weight_decay)
         self.alive = np.ones(len(members), bool)  # False once a member's loss is not finite
@@ -181,6 +182,8 @@ class Bed:
         picking = [place for place, count in enumerate(counts) if count and selecting[place]]
         if picking:
             index, counts = self.pick(index, counts, picking)
+            if not counts.any():  # whoever was left has diverged
+                return
         losses, logits, targets = self.losses(index)
         self._retire(losses, counts)
         going = counts.nonzero()[0].tolist()
@@ -235,6 +238,8 @@ class Bed:
         leaf = losses.clone().requires_grad_()
         rows = _rows(counts, index, leaf)
         objectives = [self.selectors[place].reduce(*rows[place]) for place in going]
+        for place, objective in zip(going, objectives, strict=True):
+            check_objective(objective, self.members[place].seed)
         (weights,) = torch.autograd.grad(torch.stack(objectives).sum(), leaf)
         return weights
 

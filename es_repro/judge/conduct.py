@@ -9,7 +9,7 @@ from es_repro.judge.store import Store, content_key
 from es_repro.selection import Selector
 from es_repro.selection.conformance import PROMISES, check
 
-__all__ = ["broken_promises"]
+__all__ = ["broken_promises", "together"]
 
 
 def broken_promises(arm: Arm, store: Store) -> Mapping[str, str]:
@@ -33,6 +33,14 @@ def broken_promises(arm: Arm, store: Store) -> Mapping[str, str]:
         kept = {failure.promise: _first_line(failure.message) for failure in check(factory)}
         store.keep_note(key, kept)
     return kept
+
+
+def together(broken: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Promises that were broken in the same way, in one text, and how."""
+    ways: dict[str, list[str]] = {}
+    for promise, message in broken.items():
+        ways.setdefault(message, []).append(promise)
+    return [(", ".join(promises), message) for message, promises in ways.items()]
 
 
 def _first_line(text: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from es_repro.judge.arms import baseline_at, frontier
-from es_repro.judge.planning import LEVEL, PRIMARY
+from es_repro.judge.planning import LEVEL
 from es_repro.judge.trial import Trial
 from es_repro.statistics import Decision, Gain, decide, decide_all, equivalent_gain, trial
 from es_repro.statistics import Trial as Comparable
@@ -14,6 +14,8 @@ from es_repro.statistics import Trial as Comparable
 __all__ = ["Comparison", "Finding", "controls_of", "decisions_of", "findings"]
 
 FULL = baseline_at(1).name
+
+PRIMARY = ("baseline", "short")  # controls that each method is held against, corrected together
 
 Pair = tuple[str, str]  # method, kind of control
 

@@ -5,11 +5,24 @@ from torch import Tensor
 
 from es_repro.selection import EpochPlan
 
-__all__ = ["ContractBroken", "check_picks", "check_plan"]
+__all__ = ["ContractBroken", "check_objective", "check_picks", "check_plan", "check_signals"]
+
+SIGNALS = frozenset({"correct", "confidence"})  # that the bed can tell beside losses
 
 
 class ContractBroken(Exception):
     """A selector answered what the contract does not allow; says what, in one line."""
+
+
+def check_signals(wanted: frozenset[str]) -> None:
+    """Refuse a selector that wants to be told what the bed cannot tell.
+
+    Raises:
+        ContractBroken: names it.
+    """
+    if unknown := sorted(wanted - SIGNALS):
+        offered = " and ".join(sorted(SIGNALS))
+        raise ContractBroken(f"signals: {', '.join(unknown)} cannot be told here, only {offered}")
 
 
 def check_plan(plan: EpochPlan, num_samples: int, epoch: int, seed: int) -> None:
@@ -53,6 +66,19 @@ def check_picks(picked: Tensor, count: int, seed: int) -> None:
         raise ContractBroken(f"{where}: positions must be ascending, not {_few(positions)}")
     if positions[0] < 0 or positions[-1] >= count:
         raise ContractBroken(f"{where}: positions must lie in 0..{count - 1}: {_few(positions)}")
+
+
+def check_objective(objective: Tensor, seed: int) -> None:
+    """Refuse what `reduce` answered where it is no scalar, or cannot be differentiated.
+
+    Raises:
+        ContractBroken: names the seed and what is wrong.
+    """
+    where = f"reduce of seed {seed}"
+    if not isinstance(objective, Tensor) or objective.dim() != 0:
+        raise ContractBroken(f"{where}: must answer a scalar tensor, not {_what(objective)}")
+    if not objective.requires_grad:
+        raise ContractBroken(f"{where}: must answer what its losses can be differentiated through")
 
 
 def _what(value: object) -> str:

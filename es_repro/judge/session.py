@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from es_repro.data import DataNotFound
+from es_repro.config import readable
 from es_repro.judge.arms import Arm
 from es_repro.judge.asked import Asked, method_arm
 from es_repro.judge.findings import Finding, findings
@@ -27,6 +27,8 @@ FAST_WORKLOADS = ("digits", "noise")
 # About two minutes of one slow core (70 to 90 ms a run on digits).
 FAST = Effort(tuning_seeds=6, seeds=None, most_seeds=200, resolution=RESOLUTION, runs=1_200)
 FULL = Effort(tuning_seeds=8, seeds=None, most_seeds=200, resolution=RESOLUTION)
+# What reading a workload's data and weights raises: missing, damaged, or an extra not installed.
+UNREADABLE = (OSError, ValueError, ImportError)
 EFFORTS = {"fast": FAST, "full": FULL}
 
 
@@ -103,25 +105,38 @@ def settle(asked: Asked, root: Path) -> Session:
 
 
 def judge(session: Session, say: Callable[[str], None]) -> Verdict:
-    """Try every workload.
+    """Try every workload; one whose data are missing or damaged is named, and the others go on.
 
     Raises:
-        DataNotFound: a workload that was asked for by name has no data here.
+        OSError, ValueError, ImportError: that of a workload that was asked for by name.
     """
-    trials, missing = {}, {}
+    trials: dict[str, Trial] = {}
+    missing: dict[str, str] = {}
     for workload in session.workloads:
         try:
-            if workload.prepare is not None:
-                workload.prepare(say, session.runner.show)
-            trials[workload.name] = run_trial(
-                workload, session.methods, session.history, session.effort, session.runner, say
-            )
-        except (DataNotFound, NoneLeft) as error:
-            if session.named and isinstance(error, DataNotFound):
+            _ready(workload, session, say)
+        except UNREADABLE as error:
+            if session.named:
                 raise
-            missing[workload.name] = str(error)
-            say(f"{workload.name}: not tried: {error}")
+            missing[workload.name] = readable(error)
+        else:
+            try:
+                trials[workload.name] = run_trial(
+                    workload, session.methods, session.history, session.effort, session.runner, say
+                )
+            except NoneLeft as error:
+                missing[workload.name] = str(error)
+        if workload.name in missing:
+            say(f"{workload.name}: not tried: {missing[workload.name]}")
     return Verdict(trials, {name: findings(each) for name, each in trials.items()}, missing)
+
+
+def _ready(workload: Workload, session: Session, say: Callable[[str], None]) -> None:
+    """Read what it is trained and measured on, or make it, before any run."""
+    if workload.prepare is not None:
+        workload.prepare(say, session.runner.show)
+    for split in ("test", "validation"):
+        workload.problem(split)
 
 
 def _number(text: str) -> float | str:

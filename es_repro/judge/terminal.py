@@ -6,6 +6,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from es_repro.judge.conduct import together
+
 __all__ = ["show"]
 
 COLUMNS = {
@@ -38,8 +40,8 @@ def show(card: dict[str, Any], console: Console) -> None:
     for name, reason in card["missing"].items():
         _say(console, f"{name}: not tried: {reason}")
     for name, broken in card["contract"].items():
-        for promise, message in broken.items():
-            _say(console, f"{name}: breaks the contract ({promise}): {message}")
+        for promises, message in together(broken):
+            _say(console, f"{name}: breaks the contract ({promises}): {message}")
 
 
 def _say(console: Console, line: str) -> None:

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from es_repro.judge.arms import FRONTIER, Arm, baseline_at, frontier, random_at, short_of
+from es_repro.judge.arms import Arm, baseline_at, frontier, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
-from es_repro.judge.planning import LEAST_SEEDS, PRIMARY, SeedPlan, plan_seeds
+from es_repro.judge.pilot import question
+from es_repro.judge.planning import LEAST_SEEDS, SeedPlan, plan_seeds
 from es_repro.judge.probe import step_ratio
 from es_repro.judge.runner import Runner
 from es_repro.judge.store import NotKept
@@ -115,87 +116,135 @@ def run_trial(
         NoneLeft: no method can be judged.
         NotKept: a run could not be written.
     """
-    refused: dict[str, str] = {}
-    steps: dict[str, float] = {}
-    tuned: dict[str, tuple[Arm, Tuned]] = {}
-
-    def attempt(arm: Arm, act: Callable[[], None]) -> bool:
-        if arm.name in refused:
-            return False
-        try:
-            act()
-        except Exception as error:  # whatever a method does must not end the trial
-            if arm.role != "method" or isinstance(error, NotKept):
-                raise
-            refused[arm.name] = _line(error)
-            say(f"{workload.name}: {arm.name} is not judged: {refused[arm.name]}")
-        return arm.name not in refused
-
-    def tune_once(arm: Arm) -> None:
-        if arm.name not in tuned:
-            tuned[arm.name] = arm, tune(arm, workload, runner, effort.tuning_seeds)
-
-    per_arm = USUAL_RATES * effort.tuning_seeds
-    runner.expect(round((len(methods) * ARMS_OF_A_METHOD + len(FRONTIER) + 1) * per_arm))
-    for arm in methods:
-
-        def look(arm: Arm = arm) -> None:
-            steps[arm.name] = step_ratio(arm, workload, runner.device)
-            tune_once(arm)
-
-        attempt(arm, look)
-    if len(refused) == len(methods):
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in refused.items())
-        raise NoneLeft(f"no method is left ({reasons})")
-    for arm in (*frontier(workload), history):
-        tune_once(arm)
-    judged = [arm for arm in methods if arm.name not in refused]
-
-    controls: dict[str, dict[str, str]] = {"short": {}, "set": {}, "batch": {}}
-    for arm in judged:
-        pilot = tuned[arm.name][1].outcome
-        cost = float(pilot.epochs_of_flops.mean()) / workload.epochs
-        wanted = {
-            "short": short_of(cost, workload),
-            "set": random_at(cost, "set"),
-            "batch": random_at(cost, "batch"),
-        }
-        for kind, control in wanted.items():
-            if control is not None:
-                tune_once(control)
-                controls[kind][arm.name] = control.name
-
-    plan = plan_seeds(
-        [tuned[arm.name][1].outcome.scores for arm in judged],
-        [found.outcome.scores for arm, found in tuned.values() if arm.role != "method"],
-        tuned[baseline_at(1).name][1].outcome.scores,
-        examples=workload.examples,
-        contrasts=len(PRIMARY) * len(judged),
-        measured=any(name != baseline_at(1).name for name in controls["short"].values()),
-        fixed=effort.fixed_seeds(
-            workload, sum(found.runs for _, found in tuned.values()), len(tuned)
-        ),
-        most=effort.limit(workload), wanted=effort.resolution,
-    )  # fmt: skip
-    say(f"{workload.name}: {plan.statement(len(tuned))}")
-
-    runner.expect(plan.seeds * len(tuned))
-    lanes: dict[str, Lane] = {}
-    for arm, found in tuned.values():
-        members = [Member(seed, found.rate) for seed in range(min(plan.seeds, FIRST_TUNING_SEED))]
-
-        def run(arm: Arm = arm, found: Tuned = found, members: list[Member] = members) -> None:
-            outcome = runner.outcome(arm, workload, members, "test")
-            lanes[arm.name] = Lane(arm, found, outcome)
-
-        attempt(arm, run)
+    course = _Course(workload, effort, runner, say)
+    judged = course.probe(methods)
+    judged = course.tune_all(judged, [*frontier(workload), history])
+    controls = course.tune_controls(judged)
+    plan = course.plan(judged, controls)
+    lanes = course.run(plan)
     return Trial(
         workload, plan, lanes, [arm.name for arm in judged if arm.name in lanes],
-        controls["short"], controls["set"], controls["batch"], history.name, steps, refused,
+        controls["short"], controls["set"], controls["batch"], history.name,
+        course.steps, course.refused,
     )  # fmt: skip
 
 
-def _line(error: Exception) -> str:
+Controls = Mapping[str, Mapping[str, str]]  # by kind and method, the control's name
+
+
+class _Course:
+    """A trial as it goes: what a step takes, who is tuned, who was refused and why."""
+
+    def __init__(
+        self, workload: Workload, effort: Effort, runner: Runner, say: Callable[[str], None]
+    ) -> None:
+        self.workload, self.effort, self.runner, self.say = workload, effort, runner, say
+        self.steps: dict[str, float] = {}
+        self.tuned: dict[str, tuple[Arm, Tuned]] = {}
+        self.refused: dict[str, str] = {}
+
+    def probe(self, methods: Sequence[Arm]) -> list[Arm]:
+        """Time a step of each, and see at a glance whether it keeps to the contract."""
+
+        def time_step(arm: Arm) -> None:
+            self.steps[arm.name] = step_ratio(arm, self.workload, self.runner.device)
+
+        return self._those_left(methods, time_step)
+
+    def tune_all(self, methods: Sequence[Arm], others: Sequence[Arm]) -> list[Arm]:
+        """A learning rate for the methods, those left are answered, and for the other arms."""
+        arms = len(methods) * ARMS_OF_A_METHOD + len(others)
+        self.runner.expect(round(arms * USUAL_RATES * self.effort.tuning_seeds))
+        left = self._those_left(methods, self._tune)
+        for arm in others:
+            self._tune(arm)
+        return left
+
+    def tune_controls(self, methods: Sequence[Arm]) -> Controls:
+        """Choose each method's controls at equal cost, by what its pilot cost, and tune them."""
+        found: dict[str, dict[str, str]] = {"short": {}, "set": {}, "batch": {}}
+        for arm in methods:
+            pilot = self.tuned[arm.name][1].outcome
+            cost = float(pilot.epochs_of_flops.mean()) / self.workload.epochs
+            wanted = {
+                "short": short_of(cost, self.workload),
+                "set": random_at(cost, "set"),
+                "batch": random_at(cost, "batch"),
+            }
+            for kind, control in wanted.items():
+                if control is not None:
+                    self._tune(control)
+                    found[kind][arm.name] = control.name
+        return found
+
+    def plan(self, methods: Sequence[Arm], controls: Controls) -> SeedPlan:
+        """Settle the number of seeds on the pilots, and say it."""
+        pilots = {name: found.outcome.scores for name, (_, found) in self.tuned.items()}
+        full = baseline_at(1).name
+        questions = []  # the primary ones, as `findings.decisions_of` asks them
+        for name in (arm.name for arm in methods):
+            short = controls["short"][name]
+            yardstick = None if short == full else pilots[short]
+            questions.append(question(pilots[name], pilots[full], yardstick))
+            questions.append(question(pilots[name], pilots[short]))
+        others = [arm.name for arm, _ in self.tuned.values() if arm.role != "method"]
+        spent = sum(found.runs for _, found in self.tuned.values())
+        plan = plan_seeds(
+            questions,
+            [question(pilots[name], pilots[full])[0] for name in others if name != full],
+            examples=self.workload.examples,
+            fixed=self.effort.fixed_seeds(self.workload, spent, len(self.tuned)),
+            most=self.effort.limit(self.workload),
+            wanted=self.effort.resolution,
+        )
+        self.say(f"{self.workload.name}: {plan.statement(len(self.tuned))}")
+        return plan
+
+    def run(self, plan: SeedPlan) -> dict[str, Lane]:
+        """The reported runs of every arm, by its name, at its own rate."""
+        self.runner.expect(plan.seeds * len(self.tuned))
+        lanes: dict[str, Lane] = {}
+
+        def run_one(arm: Arm) -> None:
+            found, seeds = self.tuned[arm.name][1], range(min(plan.seeds, FIRST_TUNING_SEED))
+            members = [Member(seed, found.rate) for seed in seeds]
+            outcome = self.runner.outcome(arm, self.workload, members, "test")
+            lanes[arm.name] = Lane(arm, found, outcome)
+
+        for arm, _ in self.tuned.values():
+            self._attempt(arm, run_one)
+        return lanes
+
+    def _tune(self, arm: Arm) -> None:
+        if arm.name not in self.tuned:
+            found = tune(arm, self.workload, self.runner, self.effort.tuning_seeds)
+            self.tuned[arm.name] = arm, found
+
+    def _those_left(self, methods: Sequence[Arm], act: Callable[[Arm], None]) -> list[Arm]:
+        """Those methods with which it could be done; without any the trial is over.
+
+        Raises:
+            NoneLeft: names them all.
+        """
+        left = [arm for arm in methods if self._attempt(arm, act)]
+        if not left:
+            reasons = "; ".join(f"{name}: {reason}" for name, reason in self.refused.items())
+            raise NoneLeft(f"no method is left ({reasons})")
+        return left
+
+    def _attempt(self, arm: Arm, act: Callable[[Arm], None]) -> bool:
+        """Whether it could be done: whatever a method does must not end the trial."""
+        try:
+            act(arm)
+        except (Exception, SystemExit) as error:
+            if arm.role != "method" or isinstance(error, NotKept):
+                raise
+            self.refused[arm.name] = _line(error)
+            self.say(f"{self.workload.name}: {arm.name} is not judged: {self.refused[arm.name]}")
+        return arm.name not in self.refused
+
+
+def _line(error: BaseException) -> str:
     """The first line of an error, with its kind where the message alone says little."""
     text = str(error).strip().splitlines()
     kind = type(error).__name__

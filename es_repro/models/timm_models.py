@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from es_repro.hub import PACKAGE, find_in_package
@@ -130,9 +129,7 @@ def _load(model: Any, weights: str, name: str, fresh: Sequence[str]) -> None:  #
 
 def _packaged(weights: str) -> dict[str, Tensor]:
     """The state dict in the one .pth file of a package, in the package's own names."""
-    path = find_in_package("model.weights", weights, "*.pth")
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+    return _read(find_in_package("model.weights", weights, "*.pth"))
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -15,7 +15,6 @@ from es_repro.statistics.planning import (
     resolution,
     seeds_for_power,
     seeds_for_resolution,
-    upper_standard_deviation,
 )
 from es_repro.statistics.two_way import Components, components
 
@@ -23,5 +22,5 @@ __all__ = [
     "Components", "Contrast", "Decision", "Design", "Gain", "Trial", "components", "contrast",
     "decide", "decide_all", "detectable", "drawn_means", "equivalent_gain", "holm", "paired",
     "power", "resolution", "seeds_for_power", "seeds_for_resolution", "trial",
-    "upper_standard_deviation", "welch",
+    "welch",
 ]  # fmt: skip

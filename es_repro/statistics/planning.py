@@ -9,7 +9,7 @@ from scipy import stats
 
 __all__ = [
     "Claim", "Design", "detectable", "power", "resolution", "seeds_for_power",
-    "seeds_for_resolution", "upper_standard_deviation",
+    "seeds_for_resolution",
 ]  # fmt: skip
 
 # What a planned test would claim: unequal (two-sided); not below -margin; within +-margin (TOST).
@@ -136,16 +136,6 @@ def seeds_for_power(
         ),
         f"a power of {wanted_power}",
     )  # fmt: skip
-
-
-def upper_standard_deviation(pilot: float, pilot_seeds: int, confidence: float = 0.8) -> float:
-    """A spread that the truth does not exceed with this confidence.
-
-    A pilot of few seeds finds too small a spread as often as too large a one; planned with this
-    one, an experiment keeps its promise with `confidence`.
-    """
-    dof = Design(pilot, pilot_seeds).dof
-    return pilot * float((dof / stats.chi2.ppf(1 - confidence, dof)) ** 0.5)
 
 
 def _smallest(enough: Callable[[int], bool], wanted: str) -> int:

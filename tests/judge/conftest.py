@@ -61,6 +61,25 @@ class Empty(Mine):
         return EpochPlan(torch.arange(0))
 
 
+class Vector(Mine):
+    def reduce(self, index, losses):
+        return losses
+
+
+class Detached(Mine):
+    def reduce(self, index, losses):
+        return losses.mean().detach()
+
+
+class Curious(Mine):
+    signals = frozenset({"embedding"})
+
+
+class Quitting(Mine):
+    def select(self, index, losses):
+        raise SystemExit(3)
+
+
 class Slow(Mine):
     def select(self, index, losses):
         time.sleep(0.4)
@@ -75,6 +94,7 @@ def command(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(session.EFFORTS, "fast", replace(session.FAST, tuning_seeds=2))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_selectors.py").write_text(SELECTOR)
+    (tmp_path / "quits.py").write_text("raise SystemExit(5)")
 
     def run(*words):
         code = main(list(words))

@@ -128,3 +128,10 @@ def test_a_member_that_diverges_leaves_the_others_alone():
     assert bed.alive.tolist() == [True, False]
     assert not outcome.scores[1].any()
     assert np.array_equal(outcome.scores[0], alone.scores[0])
+
+
+def test_where_all_members_diverge_while_they_score_the_runs_end_as_the_worst():
+    bed = Bed(replace(WORKLOADS["digits"], epochs=4), lambda **run: create("es", **run),
+              [Member(0, 1e9), Member(1, 1e9)])  # fmt: skip
+    assert not bed.run().scores.any()
+    assert not bed.alive.any()

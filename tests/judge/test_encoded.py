@@ -1,5 +1,6 @@
 """Workloads on features: made once from tiny encoders in packages, and what can be missing."""
 
+import shutil
 import sys
 from dataclasses import replace
 from functools import partial
@@ -70,16 +71,14 @@ def places(tmp_path, monkeypatch, packages):
     return root
 
 
-def sst2(**changes):
-    pool = partial(
-        sentences_of_sst2, tokenizer="package:tiny_minilm", training=TRAINING, testing=TESTING
-    )
-    return Encoded("sst2", pool, replace(MINILM, weights="package:tiny_minilm", **changes))
+def sst2(tokenizer="package:tiny_minilm", weights="package:tiny_minilm", **changes):
+    pool = partial(sentences_of_sst2, tokenizer=tokenizer, training=TRAINING, testing=TESTING)
+    return Encoded("sst2", pool, replace(MINILM, weights=weights, **changes))
 
 
-def cifar10(**changes):
+def cifar10(weights="package:tiny_lite", **changes):
     pool = partial(images_of_cifar10, training=20)
-    return Encoded("cifar10", pool, replace(EFFICIENTNET, weights="package:tiny_lite", **changes))
+    return Encoded("cifar10", pool, replace(EFFICIENTNET, weights=weights, **changes))
 
 
 def refuse(*_):
@@ -253,6 +252,77 @@ def test_what_is_missing_is_a_line_and_left_out_where_it_was_not_asked_for(
     code, out, err = command("effort=full", sst2=workload)
     assert code == 0
     assert f"sst2: not tried: {install}" in out
+    assert "toy: 8 arms, 10 seeds each" in out
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def a_broken_image(root):
+    """One image of a file that is whole."""
+    images, labels = pictures(num_classes=10, per_class=2, seed=2)
+    rows = [encoded(image) for image in images]
+    rows[7] = rows[7][:40]
+    test_images, test_labels = pictures(num_classes=10, per_class=1, seed=1)
+    write_hub(root, train=(rows, labels), test=([encoded(x) for x in test_images], test_labels))
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "message"),
+    [
+        ("sst2", lambda root: cut(root / "glue/sst2/train.parquet"), "no whole parquet file"),
+        ("sst2", lambda root: cut(root / "glue/sst2/validation.parquet"), "no whole parquet file"),
+        ("cifar10", lambda root: cut(root / "cifar10/train.parquet"), "no whole parquet file"),
+        ("cifar10", a_broken_image, "train.parquet: the image of row 7 is broken; fetch it again"),
+    ],
+)
+def test_damaged_data_are_a_line_and_left_out_where_they_were_not_asked_for(
+    command, places, name, spoil, message
+):
+    spoil(places)
+    load = {"sst2": sst2, "cifar10": cifar10}[name]()
+    spoilt = {name: replace(WORKLOADS[name], load=load, prepare=load.prepare)}
+    code, out, err = command(f"workload={name}", **spoilt)
+    assert (code, out) == (1, "")
+    assert err.startswith("error: /")
+    assert message in err
+    assert err.count("\n") == 1
+
+    code, out, err = command("effort=full", **spoilt)
+    assert (code, err) == (0, "")
+    (said,) = [line for line in out.splitlines() if f"{name}: not tried: /" in line][:1]
+    assert message in said
+    assert "toy: 8 arms, 10 seeds each" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("minilm", "model/model.safetensors"), ("minilm", "model/tokenizer.json"),
+        ("minilm", "model/config.json"), ("lite", "net.pth"),
+    ],
+)  # fmt: skip
+def test_damaged_weights_are_a_line_too(
+    command, places, packages, tmp_path, monkeypatch, name, file
+):
+    spoilt = f"spoilt_{name}_{file[-4:].replace('.', '_')}"
+    shutil.copytree(packages / f"tiny_{name}", tmp_path / "more" / spoilt)
+    monkeypatch.syspath_prepend(tmp_path / "more")
+    cut(tmp_path / "more" / spoilt / file)
+    if name == "lite":
+        load = cifar10(weights=f"package:{spoilt}")
+    else:
+        load = sst2(weights=f"package:{spoilt}", tokenizer=f"package:{spoilt}")
+    workload = replace(WORKLOADS[load.name], load=load, prepare=load.prepare)
+    code, out, err = command(f"workload={load.name}", **{load.name: workload})
+    assert code == 1
+    assert err.startswith("error: ")
+    assert spoilt in err
+    assert err.count("\n") == 1
+    code, out, _ = command("effort=full", **{load.name: workload})
+    assert code == 0
+    assert f"{load.name}: not tried: " in out
     assert "toy: 8 arms, 10 seeds each" in out
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from es_repro.judge.arms import FRONTIER, baseline_at, random_at, short_of
 from es_repro.judge.bed import Outcome
 from es_repro.judge.findings import decisions_of
+from es_repro.judge.pilot import question
 from es_repro.judge.planning import SeedPlan, plan_seeds
 from es_repro.judge.trial import Lane, Trial
 from tests.judge.toy import TOY
@@ -76,10 +77,10 @@ def test_a_plan_asks_for_as_many_seeds_as_the_spread_and_the_family_need():
     pilot = [table(generator, 90.0, seeds=8, by_example=0.0) for _ in range(3)]
 
     def plan(wanted, contrasts=1, measured=False, most=500):
+        asked = question(pilot[0], pilot[2], pilot[1] if measured else None)
         return plan_seeds(
-            pilot[:1], [], pilot[2], examples=EXAMPLES, contrasts=contrasts, measured=measured,
-            fixed=None, most=most, wanted=wanted,
-        )  # fmt: skip
+            [asked] * contrasts, [], examples=EXAMPLES, fixed=None, most=most, wanted=wanted
+        )
 
     plans = [plan(2.0), plan(1.0)]
     assert plans[0].resolution <= 2.0
@@ -88,7 +89,7 @@ def test_a_plan_asks_for_as_many_seeds_as_the_spread_and_the_family_need():
     many = plan(2.0, contrasts=16)
     assert many.seeds > 1.3 * plans[0].seeds  # by normal quantiles (4.01 / 2.93) ** 2 = 1.9
     assert plan(2.0, contrasts=16, measured=True).seeds > 1.2 * many.seeds
-    assert "or more, corrected for 16 contrasts" in many.statement(3)
+    assert "on the average over 16 contrasts and corrected for all" in many.statement(3)
     short = plan(0.1, most=12)
     assert short.seeds == 12
     assert "(0.1 was wanted)" in short.statement(3)

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from es_repro.judge.chart import _looks
+from es_repro.report.style import look
+
 
 def test_a_card_in_three_forms_and_the_same_again_without_a_run(command, tmp_path):
     words = ("method=es", "selector=my_selectors:Mine", "selector.share=0.25",
@@ -20,7 +23,8 @@ def test_a_card_in_three_forms_and_the_same_again_without_a_run(command, tmp_pat
         assert method["line"] in out
     page = (tmp_path / "runs/judge/card/card.html").read_text()
     assert page.count("<svg") == 1
-    assert workload["methods"][0]["verdict"] in page
+    assert workload["methods"][0]["verdict"].replace("+-", "±") in page
+    assert "+-" not in page
     assert not {"<script", "@import", 'src="http', 'href="http'} & {
         part for part in ("<script", "@import", 'src="http', 'href="http') if part in page
     }
@@ -54,7 +58,12 @@ def test_a_card_in_three_forms_and_the_same_again_without_a_run(command, tmp_pat
         (("selector=my_selectors:Yours",), "selector=my_selectors:Yours: must be a class of"),
         (("selector=my_selectors:torch",), "selector=my_selectors:torch: must be a class"),
         (("selector=my_selectors:Mine", "selector.share=2"), "share=2: must be in (0, 1]"),
-        (("selector=my_selectors:Mine", "selector.part=2"), "part"),
+        (
+            ("selector=my_selectors:Mine", "selector.part=2"),
+            "selector=my_selectors:Mine: cannot be",
+        ),
+        (("selector=my_selectors:Mine", "selector.share=[1"), "selector.share=[1: must be a value"),
+        (("selector=quits:Mine",), "selector=quits:Mine: quits cannot be imported: 5"),
     ],
 )
 def test_what_cannot_be_asked_for_is_one_line(command, words, message):
@@ -64,6 +73,20 @@ def test_what_cannot_be_asked_for_is_one_line(command, words, message):
     assert err.startswith("error: ")
     assert message in err.replace("'", "")
     assert err.count("\n") == 1
+
+
+def test_arms_without_a_look_of_their_own_are_told_apart():
+    looks = _looks(["es", "es,beta1=0.5", "Mine", "Yours"])
+    assert looks["es"] == look("es")
+    assert len({(x.colour, x.marker) for x in looks.values()}) == 4
+
+
+def test_promises_broken_in_the_same_way_are_one_line(command, tmp_path):
+    _, out, _ = command("selector=my_selectors:Mine", "workload=toy", "seeds=3")
+    broken = json.loads((tmp_path / "runs/judge/card/card.json").read_text())["contract"]["Mine"]
+    lines = [line for line in out.splitlines() if line.startswith("Mine: breaks the contract (")]
+    assert len(lines) == len(set(broken.values())) < len(broken)
+    assert all(promise in "".join(lines) for promise in broken)
 
 
 def test_a_damaged_outcome_is_made_again(command, tmp_path, caplog):

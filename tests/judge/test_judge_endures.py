@@ -25,6 +25,10 @@ def test_selectors_that_fail_are_named_in_a_line_each_and_the_others_go_on(comma
         "Twice": "select of seed 0: positions must be distinct, not [0, 0]",
         "Floats": "select of seed 0: must answer positions [b] int64, not [4] float32",
         "Empty": "ValueError: planned samples=0: must be at least",
+        "Vector": "reduce of seed 0: must answer a scalar tensor, not [16] float32",
+        "Detached": "reduce of seed 0: must answer what its losses can be differentiated through",
+        "Curious": "signals: embedding cannot be told here, only confidence and correct",
+        "Quitting": "SystemExit: 3",
         "Slow": "times the baseline's (at most 10 is judged)",
     }
     names = ",".join(f"my_selectors:{name}" for name in refused)

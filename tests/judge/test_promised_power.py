@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from es_repro.judge.findings import decisions_of
+from es_repro.judge.pilot import Noise
 from es_repro.judge.planning import LEVEL, POWER, margin_for
 from es_repro.statistics import holm
 from es_repro.statistics import trial as compare
@@ -12,6 +13,12 @@ from tests.judge.test_false_alarms import EXAMPLES, METHODS, SEEDS, made_up
 
 TRIALS = 4_000  # the standard error of 80% is 0.63 points
 ALPHA = 1 - LEVEL
+
+
+def margin_of(contrasts, lower=1.0, upper=1.0, examples=0.0):
+    """The margin that is promised for contrasts of known variances over seeds."""
+    pair = tuple(Noise(np.array([variance]), examples) for variance in (lower, upper))
+    return margin_for([pair] * contrasts, SEEDS)
 
 
 def p_values(contrast):
@@ -42,7 +49,7 @@ def test_the_quick_p_values_are_those_of_the_verdicts():
 def test_equal_arms_are_found_equivalent_as_often_as_promised(contrasts, at_best):
     """Exactly so where all other contrasts hold nothing, and oftener where they hold, too."""
     generator = np.random.default_rng(contrasts)
-    margin = margin_for(1.0, 0.0, SEEDS, contrasts=contrasts)
+    margin = margin_of(contrasts)
     differences = generator.normal(0, 1, (TRIALS, contrasts, SEEDS))
     beside = decided(within(differences, margin)).mean()
     differences[:, 1:] += 20.0  # far beyond the margin: they are never found equivalent
@@ -54,7 +61,7 @@ def test_equal_arms_are_found_equivalent_as_often_as_promised(contrasts, at_best
 @pytest.mark.parametrize("contrasts", [1, 16])
 def test_a_difference_of_that_size_is_seen_as_often(contrasts):
     generator = np.random.default_rng(contrasts)
-    margin = margin_for(1.0, 0.0, SEEDS, contrasts=contrasts)
+    margin = margin_of(contrasts)
     differences = generator.normal(0, 1, (TRIALS, contrasts, SEEDS))
     differences[:, 0] += margin
     one_sided = p_values(differences)
@@ -66,7 +73,7 @@ def test_a_difference_of_that_size_is_seen_as_often(contrasts):
 def test_the_promise_holds_where_the_margin_is_measured(contrasts):
     """Method and baseline are equal, `short` loses two margins; nothing else is found."""
     generator = np.random.default_rng(contrasts)
-    margin = margin_for(2**0.5, 0.0, SEEDS, contrasts=contrasts, measured=True)
+    margin = margin_of(contrasts, 1.5, 3.5)
     method, baseline, short = generator.normal(0, 1, (3, TRIALS, SEEDS))
     short -= 2 * margin
     lower, upper = method - (baseline + short) / 2, (3 * baseline - short) / 2 - method
@@ -79,13 +86,13 @@ def test_the_promise_holds_where_the_margin_is_measured(contrasts):
 def test_a_trials_own_verdicts_keep_the_promise_within_5_points():
     """Through tables of seeds and examples, Holm and the words, as a card decides them.
 
-    The plan is given the true spread: a pilot's is wide on purpose. Each method equals the baseline
-    and `short` loses two margins, so that half of the contrasts cannot be found equivalent. 800
-    decisions, in pairs that share the baseline: a standard error of at most 2 points.
+    The plan is given the true spread: what a pilot makes of it, `test_calibrated_plans` sees. Each
+    method equals the baseline and `short` loses two margins, so that half of the contrasts cannot
+    be found equivalent. 800 decisions, in pairs that share the baseline: a standard error of at
+    most 2 points.
     """
-    spread = (2 * (1.0**2 + 6.0**2 / EXAMPLES)) ** 0.5
-    error = (2 * 1.0 / EXAMPLES) ** 0.5
-    margin = margin_for(spread, error, SEEDS, contrasts=2 * len(METHODS), measured=True)
+    runs, examples = 1.0**2 + 6.0**2 / EXAMPLES, 2 * 1.0 / EXAMPLES
+    margin = margin_of(2 * len(METHODS), 1.5 * runs, 3.5 * runs, examples)
     generator, words = np.random.default_rng(2), []
     for _ in range(400):
         decisions, primary = decisions_of(made_up(generator, margin, short_loss=2 * margin))
