@@ -58,7 +58,7 @@ class Engine:
         settings: the rest.
         exports: keeps the model of some steps for others to use.
         traces: keeps what each epoch picked, and the losses it saw.
-        twin: a whole copy of a sharded model, to count FLOPs on.
+        twin: the outline of a sharded model, to count FLOPs on.
         show: called with (share done, one-line state) now and then, for a progress bar.
 
     Raises:
