@@ -1,15 +1,22 @@
 """FSDP2 inside transformers' Trainer: on two gloo ranks it trains as whole parameters do."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
+from test_transformers import B, SelectingTrainer, make
 from torch.distributed.tensor import DTensor
 
-from tests.integrations.test_transformers import B, make
 from tests.ranks import launch
 
-LAYERS = {"transformer_layer_cls_to_wrap": ["Linear"]}
+# A whole state cannot be saved from CPUs: Accelerate hands safetensors what torch has not yet sent.
+SHARDED_FILES = {"state_dict_type": "SHARDED_STATE_DICT"}
+SHARDING = {
+    "fsdp": True,
+    "fsdp_config": {"transformer_layer_cls_to_wrap": ["Linear"]} | SHARDED_FILES,
+}
 
 
 def shard_on_cpus():
@@ -47,8 +54,7 @@ def train(folder, method, given, resume=None, **more):
 @pytest.mark.parametrize("method", ["es", "ka"])
 def test_sharded_parameters_train_as_whole_ones(tmp_path, method):
     ddp, _ = launch(train, tmp_path, tmp_path / "ddp", method, {})
-    sharding = {"fsdp": True, "fsdp_config": LAYERS}
-    first, second = launch(train, tmp_path, tmp_path / "fsdp", method, sharding)
+    first, second = launch(train, tmp_path, tmp_path / "fsdp", method, SHARDING)
 
     assert (ddp["sharded"], first["sharded"], second["sharded"]) == (0, 1, 1)
     assert first["trained"] == ddp["trained"]
@@ -68,9 +74,36 @@ def cut_and_resumed(folder, given):
 
 @pytest.mark.slow
 def test_a_sharded_run_goes_on(tmp_path):
-    sharding = {"fsdp": True, "fsdp_config": LAYERS}
-    uncut, _ = launch(train, tmp_path, tmp_path / "uncut", "es", sharding)
-    resumed, _ = launch(cut_and_resumed, tmp_path, tmp_path / "cut", sharding)
+    uncut, _ = launch(train, tmp_path, tmp_path / "uncut", "es", SHARDING)
+    resumed, _ = launch(cut_and_resumed, tmp_path, tmp_path / "cut", SHARDING)
 
     assert resumed["trained"] == uncut["trained"][-len(resumed["trained"]) :]
     assert resumed["weights"].equal(uncut["weights"])
+
+
+def test_a_cpu_is_told_that_it_shards_nothing(tmp_path):
+    answers = launch(unpatched, tmp_path, tmp_path / "out")
+    told = "ValueError: fsdp=True: must be left out here: Accelerate shards nothing on a CPU"
+    assert answers == [told, told]
+
+
+def unpatched(folder):
+    return make(folder, **SHARDING).train()
+
+
+def test_other_ways_to_shard_are_refused(tmp_path, monkeypatch):
+    class Deep(SelectingTrainer):
+        def create_accelerator_and_postprocess(self):
+            super().create_accelerator_and_postprocess()
+            self.is_deepspeed_enabled = True
+
+    class Old(SelectingTrainer):
+        def create_accelerator_and_postprocess(self):
+            super().create_accelerator_and_postprocess()
+            plugin = SimpleNamespace(fsdp_version=1)
+            monkeypatch.setitem(self.accelerator.state.__dict__, "fsdp_plugin", plugin)
+
+    with pytest.raises(ValueError, match=r"^deepspeed=True: must be off: Distr"):
+        make(tmp_path, cls=Deep)
+    with pytest.raises(ValueError, match=r"^fsdp_config\['version'\]=1: must be 2"):
+        make(tmp_path, cls=Old)
