@@ -20,7 +20,7 @@ from es_repro.generators import seed_globals
 from es_repro.machine import Precision
 from es_repro.parallel.bystander import Bystander
 from es_repro.parallel.ranks import Ranks, connect
-from es_repro.parallel.sharding import fit_to_shards, shard
+from es_repro.parallel.sharding import fit_to_shards, outline, shard
 from es_repro.parallel.world import world_size
 from es_repro.record import Record
 from es_repro.selection import PlannedBatchSampler, Replay, Selector, Trace, selector_class
@@ -205,7 +205,8 @@ def build_engine(
     model = make_model(**told(make_model, data.facts, "model"))
     if ranks.mesh is not None:  # sharding asks for contiguous parameters
         model = model.to(device)
-        twin = shard(model, ranks.mesh["data_parallel"])
+        twin = outline(model)
+        shard(model, ranks.mesh["data_parallel"])
     else:
         model, twin = model.to(device, memory_format=torch.channels_last), None
     make_optimizer = instantiate(config.optimizer)

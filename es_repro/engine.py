@@ -58,7 +58,7 @@ class Engine:
         settings: the rest.
         exports: keeps the model of some steps for others to use.
         traces: keeps what each epoch picked, and the losses it saw.
-        twin: a whole copy of a sharded model, to count FLOPs on.
+        twin: the outline of a sharded model, to count FLOPs on.
         show: called with (share done, one-line state) now and then, for a progress bar.
 
     Raises:
@@ -363,8 +363,9 @@ class Engine:
         mine = dict(self.ranks.share(range(-(-self.loader.num_evaluated // size))))
         batches = self.loader.evaluation(size, mine)
         with self.clock.phase("evaluation"), self.fabric.autocast():
-            for (inputs, targets), own in zip(batches, mine.values(), strict=True):
-                self.task.evaluate(self.net, inputs, targets, metrics if own else metrics.clone())
+            for (inputs, targets), (number, own) in zip(batches, mine.items(), strict=True):
+                fed = metrics if own else metrics.clone()
+                self.task.evaluate(self.net, inputs, targets, fed, number * size)
             found = {name: float(value) for name, value in metrics.compute().items()}
         self.model.train()
         return found

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Literal
 
 import torch
@@ -97,7 +97,8 @@ class ForwardFlops:
 
     Args:
         task: what is asked of the model.
-        model: bare; run once, in eval mode on one row, for every shape of rows that turns up.
+        model: bare; run once, in eval mode on one row, for every shape of rows that turns up. On
+            the device `meta` nothing is computed.
     """
 
     def __init__(self, task: Task, model: nn.Module) -> None:
@@ -112,19 +113,22 @@ class ForwardFlops:
         return len(targets) * self._known[shape]
 
     def _measure(self, row: Inputs, target: Tensor) -> int:
-        from torch.utils.flop_counter import FlopCounterMode  # slow to import
+        from torch._subclasses.fake_tensor import FakeTensorMode  # both are slow to import
+        from torch.utils.flop_counter import FlopCounterMode
 
         training, device = self._model.training, next(self._model.parameters()).device
-        row, target = rows_on(row, device), target.to(device)
+        # Not `meta` alone: transformers then looks into the values of attention masks.
+        shapes_alone = FakeTensorMode(allow_non_fake_inputs=True)
         self._model.eval()
         # Fused attention has no count on every device; its plain form has.
         with (
             torch.no_grad(),
-            isolated_generators(target.device),
+            isolated_generators(device),
             sdpa_kernel(SDPBackend.MATH),
+            shapes_alone if device.type == "meta" else nullcontext(),
             FlopCounterMode(display=False) as counter,
         ):
-            self._task(self._model, row, target, frozenset())
+            self._task(self._model, rows_on(row, device), target.to(device), frozenset())
         self._model.train(training)
         return int(counter.get_total_flops())
 

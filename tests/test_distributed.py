@@ -1,5 +1,6 @@
 """Several ranks train one run: two gloo processes against one, or against a simulation."""
 
+import gc
 import json
 import os
 from itertools import chain
@@ -314,6 +315,31 @@ def test_sharded_parameters_train_save_and_resume(quick, tmp_path):
     alone = quick(*overrides, "epochs=3", "clip_norm=1000")
     alone.run.continue_from = first["summary"]["run"]
     assert train(alone)["test/loss"] == pytest.approx(first["summary"]["test/loss"])
+
+
+def whole_parameters(config):
+    """Tensors with numbers and the shape of a whole parameter that live before the first step."""
+    fit, found = Engine.fit, []
+
+    def looked(self):
+        shapes = {parameter.shape for parameter in self.net.parameters() if parameter.ndim > 1}
+        plain = [x for x in gc.get_objects() if type(x) in (torch.Tensor, torch.nn.Parameter)]
+        found.append(sum(not x.is_meta and x.shape in shapes for x in plain))
+        return fit(self)
+
+    Engine.fit = looked
+    summary = train(config)
+    return {"found": found, "flops": summary["cost/flops"]}
+
+
+def test_no_rank_keeps_a_sharded_model_whole_and_its_flops_are_counted_all_the_same(
+    quick, tmp_path
+):
+    alone = train(quick("method=es", *STILL))["cost/flops"]
+    config = quick("method=es", *STILL, "run.strategy=fsdp")
+    ranks = launch(whole_parameters, tmp_path / "answers", handed_over(config))
+
+    assert ranks == [{"found": [0], "flops": alone}] * 2
 
 
 def test_packed_rows_come_back_bit_for_bit():

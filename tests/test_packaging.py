@@ -85,6 +85,19 @@ def test_loops_of_ones_own_run_on_torch_alone(tmp_path):
     assert printed[-1] == "[]"
 
 
+def test_a_trainer_that_is_not_installed_is_named_with_its_extra(tmp_path):
+    hidden = WITHOUT_THE_SUITE.replace("HIDDEN", repr({"lightning"}))
+    program = f"{hidden}import es_repro.integrations.lightning"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stderr.splitlines()[-1] == (
+        "ModuleNotFoundError: No module named 'lightning'; this module needs the extra "
+        "'lightning': pip install 'es-repro[lightning]'"
+    )
+
+
 def installed(folder, *requirements):
     """A folder in which the package seems to be installed, with these requirements."""
     metadata = folder / "es_repro-9.dist-info" / "METADATA"

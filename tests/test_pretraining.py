@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from es_repro.engine import Engine, Stopped
 from es_repro.train import train
+from tests.ranks import handed_over, launch, traced
 
 # Digits: 8x8, of which a patch of 2 makes 16 patches.
 MAE = (
@@ -60,6 +61,17 @@ def test_with_b_equal_to_b_nothing_is_scored(pretrain, method, share):
     assert summary["steps/selecting"] == 0
     assert summary["cost/forward_samples"] == summary["cost/bp_samples"]
     assert summary["cost/bp_samples"] == 200 * 4 * share
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+def test_the_masks_of_the_evaluation_are_one_process_s_on_two_ranks(quick, tmp_path, strategy):
+    still = (*MAE, "method=baseline", "epochs=1", "subset=160", "meta_batch_size=40")
+    config = quick(*still, "recipe.max_lr.default=0", f"run.strategy={strategy}")
+    alone = train(quick(*still, "recipe.max_lr.default=0", f"run.root={tmp_path / 'alone'}"))
+    ranks = launch(traced, tmp_path / "answers", handed_over(config))
+
+    for rank in ranks:
+        assert rank["summary"]["test/loss"] == pytest.approx(alone["test/loss"], rel=1e-6)
 
 
 def test_the_pruned_rows_have_labels_of_their_own(pretrain, tmp_path):

@@ -38,6 +38,9 @@ how to read it:
   or the baseline over ...
                     so many epochs without selection take the same time: the control that usually
                     wins. Try that first
+  shares of it on b rows
+                    what training on b of B rows costs beside training on B. Near b/B: rows are
+                    what is paid for; near 1: the step is too small for fewer rows to be cheaper
   a batch beside the step
                     what loading adds to the training; selection does not make it cheaper
 KAKURENBO's and InfoBatch's shares depend on the losses: the cost model hides all that may be

@@ -110,8 +110,14 @@ class Advice:
 
     def __str__(self) -> str:
         return "\n".join(
-            [*_heading(self), "", *_table(self.rows, self.num_epochs), "", self.verdict]
+            [*_heading(self), "", RELATIVE, *_table(self.rows, self.num_epochs), "", self.verdict]
         )
+
+
+RELATIVE = (
+    "A run without selection is 1. Last column: so many epochs without selection take the same "
+    "time.\n"
+)
 
 
 def _verdict(advice: Advice) -> Iterator[str]:
@@ -134,7 +140,8 @@ def _verdict(advice: Advice) -> Iterator[str]:
             "more of them, on an idle machine."
         )
     else:
-        yield f"No: the cheapest, {_name(best)}, would take {best.time.median:.2f} of the time."
+        which = "the cheapest that scores batches" if best.scores else "the cheapest"
+        yield f"No: {which}, {_name(best)}, would take {best.time.median:.2f} of the time."
     yield from _reasons(advice.parts, best)
     if advice.break_even is None:
         yield "A scoring pass does not pay at any b/B; fewer epochs and pruned ones still do."
@@ -189,8 +196,12 @@ def _heading(advice: Advice) -> Iterator[str]:
     lines = [
         ("a step of the loop", parts.loop, run),
         ("a batch from the loader", parts.loader, f"when nothing else runs; fetched {kind}"),
-        ("a batch beside the step", parts.beside, f"{parts.beside / parts.loop:.0%} of the loop"),
-        ("forward, backward, update", parts.train, f"of that on b rows: {shares}"),
+        (
+            "a batch beside the step",
+            parts.beside,
+            f"{parts.beside / parts.loop:.0%} of the loop: loading adds it",
+        ),
+        ("forward, backward, update", parts.train, f"shares of it on b rows: {shares}"),
         ("scoring", parts.score, f"{parts.score / parts.train:.2f} of that (in FLOPs: 0.33)"),
     ]
     for name, seconds, note in lines:

@@ -17,7 +17,6 @@ epoch longer than the first would otherwise be cut.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lightning.pytorch import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -25,6 +24,12 @@ from es_repro.selection import Indexed, ProgressScheduler, Selection, Selector, 
 from es_repro.selection.batches import Collate, IndexedBatch
 from es_repro.selection.foreign import as_selector
 from es_repro.selection.loop import LossesOf
+
+try:
+    from lightning.pytorch import LightningDataModule, Trainer
+except ModuleNotFoundError as error:
+    extra = "this module needs the extra 'lightning': pip install 'es-repro[lightning]'"
+    raise ModuleNotFoundError(f"{error}; {extra}", name=error.name) from error
 
 __all__ = ["SelectionData"]
 

@@ -67,6 +67,7 @@ class SelectionMixin(Base):
         require(selector.num_samples == n, "num_samples", selector.num_samples, allowed)
         one = "1: launch one process a GPU"
         require(settings.n_gpu <= 1, "n_gpu", settings.n_gpu, one)
+        self._require_known_sharding()
         strategy = getattr(settings, "train_sampling_strategy", "random")
         require(
             strategy == "random", "train_sampling_strategy", strategy, "random: the plan decides"
@@ -84,6 +85,16 @@ class SelectionMixin(Base):
         self._position = 0  # micro-batches of the epoch that have been fetched
         self._updates = (0, 1)  # optimizer steps of the epoch: done, and in all
         self._options: dict[str, Any] = {}
+
+    def _require_known_sharding(self) -> None:
+        """Refuse what scoring has not been tried under, and what Accelerate leaves undone."""
+        settings, plugin = self.args, getattr(self.accelerator.state, "fsdp_plugin", None)
+        done = not settings.fsdp or self.is_fsdp_enabled
+        require(done, "fsdp", settings.fsdp, "left out here: Accelerate shards nothing on a CPU")
+        version = 2 if plugin is None else plugin.fsdp_version
+        require(version == 2, "fsdp_config['version']", version, "2: the other is not supported")
+        supported = "off: DistributedDataParallel and FSDP2 are supported"
+        require(not self.is_deepspeed_enabled, "deepspeed", True, supported)
 
     def sample_losses(
         self,

@@ -3,30 +3,42 @@
 import copy
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim import SGD, Optimizer
 
-__all__ = ["fit_to_shards", "load_model", "load_optimizer", "shard", "whole"]
+__all__ = ["fit_to_shards", "load_model", "load_optimizer", "outline", "shard", "whole"]
 
 
-def shard(model: nn.Module, mesh: DeviceMesh) -> nn.Module:
-    """Shard a model in place and answer a copy of it, whole, in the memory of the host.
+def outline(model: nn.Module) -> nn.Module:
+    """A copy of a whole model that has shapes and no numbers (torch's device `meta`).
+
+    For counting FLOPs: ranks meet rows of different shapes, and none may gather parameters alone.
+    """
+    bare: dict[int, Tensor] = {
+        id(tensor): torch.empty_like(tensor, device="meta")
+        for tensor in (*model.parameters(), *model.buffers())
+    }
+    for parameter in model.parameters():
+        bare[id(parameter)] = nn.Parameter(bare[id(parameter)], parameter.requires_grad)
+    return copy.deepcopy(model, bare)
+
+
+def shard(model: nn.Module, mesh: DeviceMesh) -> None:
+    """Shard a model in place.
 
     Each member of a list or sequence of modules (a transformer's blocks) is gathered by itself
     while it computes; the rest is gathered with the model. Its forward stays the model's own, so
-    scoring and evaluating call it as it is. The copy is for counting FLOPs: ranks meet rows of
-    different shapes, and none may gather parameters alone.
+    scoring and evaluating call it as it is.
     """
-    twin = copy.deepcopy(model).cpu()
     for holder in reversed(list(model.modules())):  # inner ones first: a parameter has one owner
         for block in holder.children() if isinstance(holder, nn.ModuleList | nn.Sequential) else ():
             if any(True for _ in block.parameters()):
                 fully_shard(block, mesh=mesh)
     fully_shard(model, mesh=mesh)
-    return twin
 
 
 def fit_to_shards(optimizer: Optimizer) -> Optimizer:

@@ -73,7 +73,21 @@ class Task(Protocol):
         ...
 
     def evaluate(
-        self, model: nn.Module, inputs: Inputs, targets: Tensor, metrics: MetricCollection
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        targets: Tensor,
+        metrics: MetricCollection,
+        first: int,
     ) -> None:
-        """Feed one evaluation batch to `metrics`, without gradient."""
+        """Feed one evaluation batch to `metrics`, without gradient.
+
+        Args:
+            model: in eval mode.
+            inputs: of m rows.
+            targets: [m, ...].
+            metrics: as `metrics` makes them.
+            first: the place of the first of these rows in the evaluation split, of whose batches
+                each rank gets some.
+        """
         ...

@@ -85,7 +85,12 @@ class Classification:
         return MetricCollection(metrics)
 
     def evaluate(
-        self, model: nn.Module, inputs: Inputs, targets: Tensor, metrics: MetricCollection
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        targets: Tensor,
+        metrics: MetricCollection,
+        first: int,
     ) -> None:
         with torch.no_grad():
             logits = model(inputs).float()

@@ -82,7 +82,12 @@ class SequenceClassification:
         return MetricCollection(found | {"loss": MeanMetric()}, compute_groups=False)
 
     def evaluate(
-        self, model: nn.Module, inputs: Inputs, targets: Tensor, metrics: MetricCollection
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        targets: Tensor,
+        metrics: MetricCollection,
+        first: int,
     ) -> None:
         with torch.no_grad():
             answers = self._answers(model, inputs)

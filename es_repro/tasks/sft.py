@@ -49,7 +49,12 @@ class Sft:
         return MetricCollection(metrics)
 
     def evaluate(
-        self, model: nn.Module, inputs: Inputs, targets: Tensor, metrics: MetricCollection
+        self,
+        model: nn.Module,
+        inputs: Inputs,
+        targets: Tensor,
+        metrics: MetricCollection,
+        first: int,
     ) -> None:
         with torch.no_grad():
             means = self._by_token(model, inputs).sum(1) / targets

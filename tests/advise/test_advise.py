@@ -91,7 +91,9 @@ def test_overhead_that_does_not_shrink_with_the_rows_leaves_nothing():
     assert min(times(advice).values()) > 1.2
     assert advice.break_even is None
     assert all(row.epochs is None for row in advice.rows if row.method == "es")
-    assert advice.verdict.startswith("No: the cheapest, es at b/B 1/8, would take 1.29 of")
+    assert advice.verdict.startswith(
+        "No: the cheapest that scores batches, es at b/B 1/8, would take 1.29 of"
+    )
     assert "larger batches" in advice.verdict
 
 

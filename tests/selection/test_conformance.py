@@ -40,6 +40,12 @@ def test_what_cannot_be_built_breaks_every_promise_in_words():
     assert str(failures[0]) == "plans: it raised ValueError: batch_ratio=0: must be in (0, 1]"
 
 
+def test_a_name_stands_for_its_selector():
+    assert check("random") == []
+    with pytest.raises(ValueError, match=r"^method='ess': must be a method, one of .*mean 'es'"):
+        check("ess")
+
+
 def test_the_kit_leaves_the_generators_and_the_tensors_methods_alone():
     numpy_state = lambda: np.random.get_state()[1].tolist()  # noqa: E731, NPY002
     before = torch.get_rng_state(), random.getstate(), numpy_state()
@@ -87,3 +93,4 @@ def test_the_command(tmp_path):
         found = run_pytest(*arguments, cwd=tmp_path)
         assert found.returncode != 0
         assert "must be a method, " in found.stdout + found.stderr
+        assert "--selector" in found.stdout + found.stderr

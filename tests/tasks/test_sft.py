@@ -45,7 +45,7 @@ def test_metrics_are_over_tokens_and_over_samples():
     task = Sft()
     metrics = task.metrics()
     for _ in range(2):
-        task.evaluate(Says(), rows(), COUNTS, metrics)
+        task.evaluate(Says(), rows(), COUNTS, metrics, 0)
     found = metrics.compute()
     assert float(found["loss"]) == pytest.approx(13 / 7)
     assert float(found["sample_loss"]) == pytest.approx(7 / 3)

@@ -53,13 +53,17 @@ class Failure:
         return f"{self.promise}: {self.message}"
 
 
-def check(factory: Factory) -> list[Failure]:
+def check(factory: Factory | str) -> list[Failure]:
     """Hold a selector against every promise of the contract; an empty list: it keeps them all.
 
     Args:
         factory: a selector class, or whatever builds one from
-            ``(num_samples, num_epochs, *, device, seed)``, such as ``partial(create, "es")``.
+            ``(num_samples, num_epochs, *, device, seed)``; or its name, as of ``--selector``.
+
+    Raises:
+        ValueError: there is no selector of this name.
     """
+    factory = resolve(factory) if isinstance(factory, str) else factory
     failures = []
     for name in PROMISES:
         try:

@@ -18,7 +18,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         try:
             resolve(selector)
         except ValueError as error:
-            raise pytest.UsageError(f"--{error}") from error
+            raise pytest.UsageError(f"--selector: {error}") from error
     metafunc.parametrize("selector", selectors)
     metafunc.parametrize("promise", PROMISES)
 
