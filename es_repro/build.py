@@ -15,17 +15,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from es_repro.data import Data
 from es_repro.engine import Engine
-from es_repro.export import Exports
-from es_repro.generators import seed_globals
-from es_repro.machine import Precision
 from es_repro.parallel.bystander import Bystander
 from es_repro.parallel.ranks import Ranks, connect
 from es_repro.parallel.sharding import fit_to_shards, outline, shard
 from es_repro.parallel.world import world_size
+from es_repro.process.generators import seed_globals
+from es_repro.process.machine import Precision
 from es_repro.record import Record
 from es_repro.selection import PlannedBatchSampler, Replay, Selector, Trace, selector_class
 from es_repro.settings import Settings
-from es_repro.trace_files import read_selection
+from es_repro.storage.export import Exports
+from es_repro.storage.trace_files import read_selection
 from es_repro.traces import LossTrace, SelectionTrace, Traces
 
 __all__ = [

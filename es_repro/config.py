@@ -13,7 +13,7 @@ from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from es_repro.pretrained import file_of_run
+from es_repro.pretrained.earlier_run import file_of_run
 from es_repro.selection.checks import one_of
 
 __all__ = [

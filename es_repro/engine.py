@@ -14,25 +14,25 @@ from lightning_fabric.wrappers import _FabricOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from es_repro.account import epoch_line, run_summary
 from es_repro.alignment import Alignment
-from es_repro.clock import Clock
 from es_repro.compiling import Compiler
-from es_repro.counters import Cost, Interval, Picks
+from es_repro.costs.account import epoch_line, run_summary
+from es_repro.costs.clock import Clock
+from es_repro.costs.counters import Cost, Interval, Picks
+from es_repro.costs.memory import Memory
 from es_repro.data import Loader
-from es_repro.export import NO_EXPORTS, Exports
-from es_repro.generators import isolated_generators
-from es_repro.memory import Memory
 from es_repro.parallel.bystander import Bystander
 from es_repro.parallel.exchange import Exchange
 from es_repro.parallel.ranks import Ranks
 from es_repro.passes import ForwardFlops, Statistics
+from es_repro.process.generators import isolated_generators
 from es_repro.record import Record
 from es_repro.rehearsal import rehearse
 from es_repro.rows import Batch, Inputs, length_order, micro_batches, take_rows
 from es_repro.selection import EpochPlan, ProgressScheduler, Selector, require
 from es_repro.settings import Settings
-from es_repro.state import engine_state, load_engine_state
+from es_repro.storage.export import NO_EXPORTS, Exports
+from es_repro.storage.state import engine_state, load_engine_state
 from es_repro.tasks import Output, Task
 from es_repro.traces import NO_TRACES, Traces
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from es_repro.generators import isolated_generators
+from es_repro.process.generators import isolated_generators
 from es_repro.rows import Inputs, first_row, row_shape, rows_on
 from es_repro.selection import require
 from es_repro.tasks import Task

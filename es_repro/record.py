@@ -12,9 +12,9 @@ from typing import Any, BinaryIO
 import wandb
 import yaml
 
-from es_repro.checkpoint import Checkpoints
-from es_repro.files import append_line, write_atomically, write_json
-from es_repro.lease import Lease
+from es_repro.storage.checkpoint import Checkpoints
+from es_repro.storage.files import append_line, write_atomically, write_json
+from es_repro.storage.lease import Lease
 
 __all__ = ["Record", "Tracker", "join", "read_summary"]
 

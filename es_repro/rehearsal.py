@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from es_repro.generators import isolated_generators
 from es_repro.passes import preserved_buffers
+from es_repro.process.generators import isolated_generators
 from es_repro.rows import take_rows
 from es_repro.selection import count
 

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from es_repro.counters import Picks
+from es_repro.costs.counters import Picks
 from es_repro.parallel.bystander import Bystander
 from es_repro.parallel.ranks import Ranks
 from es_repro.record import Record
 from es_repro.selection import EpochPlan, PlannedBatchSampler, require
 from es_repro.selection.replay import EpochTrace, pack_bits
-from es_repro.trace_files import losses_bytes, losses_name, selection_bytes, selection_name
+from es_repro.storage.trace_files import losses_bytes, losses_name, selection_bytes, selection_name
 
 __all__ = ["NO_TRACES", "LossTrace", "SelectionTrace", "Traces"]
 

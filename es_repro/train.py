@@ -26,7 +26,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
-from es_repro.artifacts import leave_artifacts
 from es_repro.build import (
     build_engine,
     build_selector,
@@ -36,7 +35,6 @@ from es_repro.build import (
     run_steps,
 )
 from es_repro.checking import check, check_steps
-from es_repro.checkpoint import CheckpointDamaged, Checkpoints
 from es_repro.compiling import resolve_compile
 from es_repro.config import (
     config_folder,
@@ -49,21 +47,23 @@ from es_repro.config import (
 )
 from es_repro.data import Data, DataNotFound
 from es_repro.engine import Engine, Stopped
-from es_repro.files import append_line
-from es_repro.forecast import DRY_RUN, forecast
-from es_repro.lease import Lease
-from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
+from es_repro.forecast.plan import DRY_RUN, forecast
 from es_repro.parallel.bystander import Bystander
 from es_repro.parallel.lost_ranks import noticing, speaks
 from es_repro.parallel.ranks import Ranks, connect
 from es_repro.parallel.world import is_alone, is_main
-from es_repro.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
+from es_repro.process.machine import Strangers, environment, resolve_device, resolve_precision
+from es_repro.process.progress import JOBS, RunBar, SweepProgress, job_line, read_jobs
+from es_repro.process.signals import StopSignals
+from es_repro.process.survival import outlive
 from es_repro.record import Record, join, read_summary
 from es_repro.selection import Replay, Selector, require
-from es_repro.signals import StopSignals
-from es_repro.state import read_for_all
-from es_repro.survival import outlive
-from es_repro.trace_files import missing_epochs
+from es_repro.storage.artifacts import leave_artifacts
+from es_repro.storage.checkpoint import CheckpointDamaged, Checkpoints
+from es_repro.storage.files import append_line
+from es_repro.storage.lease import Lease
+from es_repro.storage.state import read_for_all
+from es_repro.storage.trace_files import missing_epochs
 
 __all__ = ["main", "train"]
 

@@ -7,7 +7,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from es_repro.account import costs
+from es_repro.costs.account import costs
 from es_repro.data.conversations import conversations
 from es_repro.data.responses import Draw, Pairs
 from es_repro.engine import Engine

@@ -4,7 +4,7 @@ import pytest
 from omegaconf import read_write
 
 from es_repro.config import departures
-from es_repro.progress import count_jobs
+from es_repro.process.progress import count_jobs
 
 
 def test_what_a_command_may_say_without_leaving_the_recipe():

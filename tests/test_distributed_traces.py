@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from es_repro.selection.replay import unpack_bits
-from es_repro.trace_files import read_losses, read_selection
+from es_repro.storage.trace_files import read_losses, read_selection
 from es_repro.train import train
 from tests.ranks import handed_over, launch, traced
 

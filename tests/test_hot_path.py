@@ -11,9 +11,9 @@ from es_repro.build import build_engine, build_selector, load_data, run_epochs
 from es_repro.config import config_folder
 from es_repro.data import ImageData, Images, ResidentLoader
 from es_repro.data.augmentation import Draws
-from es_repro.generators import isolated_generators
 from es_repro.models import small_resnet
 from es_repro.passes import Statistics
+from es_repro.process.generators import isolated_generators
 from es_repro.rows import take_rows
 from es_repro.selection import PlannedBatchSampler, base, create, stream
 from es_repro.tasks import Classification

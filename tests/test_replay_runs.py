@@ -9,7 +9,7 @@ import torch
 from es_repro.engine import Engine
 from es_repro.selection import Replay
 from es_repro.selection.replay import unpack_bits
-from es_repro.trace_files import TraceDamaged, read_losses, read_selection
+from es_repro.storage.trace_files import TraceDamaged, read_losses, read_selection
 from es_repro.train import train
 
 KEEP = ("trace.selection=true",)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from es_repro import survival
-from es_repro.progress import SweepProgress, sweep_state
-from es_repro.survival import TerminatedWorkerError, outlive
+from es_repro.process import survival
+from es_repro.process.progress import SweepProgress, sweep_state
+from es_repro.process.survival import TerminatedWorkerError, outlive
 from tests.conftest import QUICK
 from tests.test_cluster import attempts, environment, started, wait_for
 

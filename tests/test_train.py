@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 
-from es_repro.checkpoint import CheckpointDamaged
 from es_repro.config import config_folder
 from es_repro.engine import Engine
-from es_repro.lease import Lease, RunBusy
 from es_repro.report.folders import read_run
+from es_repro.storage.checkpoint import CheckpointDamaged
+from es_repro.storage.lease import Lease, RunBusy
 from es_repro.train import train
 
 METHODS = (

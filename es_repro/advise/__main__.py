@@ -17,9 +17,9 @@ from pathlib import Path
 from es_repro.advise.advising import RATIOS
 from es_repro.advise.ours import advise_config, settled
 from es_repro.config import exit_code
-from es_repro.files import write_json
-from es_repro.machine import Strangers, environment
-from es_repro.progress import RunBar
+from es_repro.process.machine import Strangers, environment
+from es_repro.process.progress import RunBar
+from es_repro.storage.files import write_json
 
 __all__ = ["main"]
 

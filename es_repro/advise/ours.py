@@ -18,7 +18,7 @@ from es_repro.compiling import resolve_compile
 from es_repro.config import config_folder, register_resolvers
 from es_repro.data import Data
 from es_repro.engine import Engine
-from es_repro.machine import resolve_device, resolve_precision
+from es_repro.process.machine import resolve_device, resolve_precision
 from es_repro.rows import Batch, take_rows
 from es_repro.selection import count
 

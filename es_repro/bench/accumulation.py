@@ -22,7 +22,7 @@ from es_repro.bench.rigs import bare_engine
 from es_repro.bench.stepping import Stepper, paired_seconds
 from es_repro.build import build_selector, load_data
 from es_repro.config import config_folder, register_resolvers
-from es_repro.counters import Cost, Picks
+from es_repro.costs.counters import Cost, Picks
 from es_repro.data import Data
 from es_repro.engine import Engine
 from es_repro.parallel.exchange import Exchange

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from es_repro.bench.advising import CASES, Trial, compare
 from es_repro.bench.advising_document import comparison_document, comparison_results
 from es_repro.bench.pairs import BUSY_CORES
-from es_repro.files import write_json
-from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
-from es_repro.progress import RunBar
+from es_repro.process.machine import Strangers, environment, resolve_device, resolve_precision
+from es_repro.process.progress import RunBar
+from es_repro.storage.files import write_json
 
 __all__ = ["advise_lines"]
 

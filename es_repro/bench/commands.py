@@ -27,10 +27,10 @@ from es_repro.bench.planning import measure_planning
 from es_repro.bench.rigs import Case, compose_case
 from es_repro.bench.steps import Plan, measure_rows
 from es_repro.compiling import resolve_compile
-from es_repro.files import write_json
-from es_repro.machine import Strangers, environment, resolve_device, resolve_precision
-from es_repro.progress import RunBar
+from es_repro.process.machine import Strangers, environment, resolve_device, resolve_precision
+from es_repro.process.progress import RunBar
 from es_repro.selection import require
+from es_repro.storage.files import write_json
 
 __all__ = ["COMMANDS"]
 

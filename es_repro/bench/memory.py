@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from es_repro.bench.stepping import Stepper
-from es_repro.memory import SavedActivations
+from es_repro.costs.memory import SavedActivations
 
 __all__ = ["Footprint", "footprint"]
 

@@ -19,9 +19,9 @@ from es_repro.bench.ratios import predicted_saving
 from es_repro.bench.rigs import bare_engine
 from es_repro.bench.stepping import Stepper, paired_seconds
 from es_repro.build import load_data
-from es_repro.files import write_json
-from es_repro.machine import Strangers, environment
+from es_repro.process.machine import Strangers, environment
 from es_repro.record import read_summary
+from es_repro.storage.files import write_json
 
 __all__ = ["Kind", "kinds_of", "measure_all", "measure_run"]
 

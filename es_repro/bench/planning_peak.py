@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from es_repro.bench.filling import fill_tables
-from es_repro.machine import PeakMemory
+from es_repro.process.machine import PeakMemory
 from es_repro.selection import create
 
 __all__ = ["PRUNE_RATIO", "planner"]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from es_repro.hub import find_folder
+from es_repro.pretrained.hub import find_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -15,8 +15,8 @@ from es_repro.data.chat import Chat
 from es_repro.data.responses import IGNORED, Draw, Pairs, tokenise
 from es_repro.data.sequences import Sequences, TokenData
 from es_repro.data.token_loader import TokenLoader
-from es_repro.files import write_atomically
 from es_repro.selection import PlannedBatchSampler
+from es_repro.storage.files import write_atomically
 
 __all__ = ["Conversations", "conversations"]
 

@@ -22,10 +22,10 @@ from es_repro.data.parquet import find_shards
 from es_repro.data.sequences import Sequences, TokenData
 from es_repro.data.texts import Texts, read_texts
 from es_repro.data.token_cache import tokenized
-from es_repro.hub import fetch
+from es_repro.pretrained.hub import fetch
+from es_repro.pretrained.tokenization import load_tokenizer, vocabulary_id
 from es_repro.selection import require
 from es_repro.selection.checks import as_choice, as_int
-from es_repro.tokenization import load_tokenizer, vocabulary_id
 
 __all__ = ["GLUE_TASKS", "GlueTask", "glue"]
 

@@ -10,7 +10,7 @@ from es_repro.data.conversations import Conversations, conversations
 from es_repro.data.errors import DataDamaged, DataNotFound
 from es_repro.data.responses import Draw, Pairs
 from es_repro.data.small_bpe import small_bpe
-from es_repro.hub import fetch
+from es_repro.pretrained.hub import fetch
 from es_repro.selection.checks import as_choice, as_int, as_real
 
 __all__ = ["gsm8k", "numinamath"]

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from es_repro.data.texts import Texts
-from es_repro.tensor_file import keep_tensors, kept_tensors
+from es_repro.storage.tensor_file import keep_tensors, kept_tensors
 
 __all__ = ["Tokenized", "tokenized"]
 

@@ -67,7 +67,7 @@ def _run(asked: argparse.Namespace) -> Iterator[str]:
     from es_repro.evaluate_maths.evaluation import Protocol, evaluate
     from es_repro.evaluate_maths.generation import Sampling
     from es_repro.evaluate_maths.problems import read_problems
-    from es_repro.progress import RunBar
+    from es_repro.process.progress import RunBar
 
     problems = read_problems(asked.data, asked.sets, asked.limit)
     sampling = Sampling(asked.temperature, asked.top_p, asked.max_new_tokens)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from es_repro.files import append_line, write_json
+from es_repro.storage.files import append_line, write_json
 
 __all__ = ["Answers", "summarise"]
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from es_repro.data.chat import Chat
-from es_repro.hub import find_folder
 from es_repro.models.causal import FILES
+from es_repro.pretrained.hub import find_folder
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

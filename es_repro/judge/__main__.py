@@ -19,15 +19,15 @@ from typing import Any
 from rich.console import Console
 
 from es_repro.config import exit_code
-from es_repro.files import write_atomically, write_json
 from es_repro.judge.asked import parse
 from es_repro.judge.card import card
 from es_repro.judge.page import page
 from es_repro.judge.session import judge, settle
 from es_repro.judge.terminal import show
 from es_repro.judge.workloads import WORKLOADS
-from es_repro.progress import RunBar
+from es_repro.process.progress import RunBar
 from es_repro.selection import require
+from es_repro.storage.files import write_atomically, write_json
 
 __all__ = ["main"]
 

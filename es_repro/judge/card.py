@@ -9,7 +9,7 @@ from es_repro.judge.planning import LEVEL, POWER
 from es_repro.judge.session import Session, Verdict
 from es_repro.judge.trial import Lane, Trial
 from es_repro.judge.workloads import Workload
-from es_repro.machine import environment
+from es_repro.process.machine import environment
 
 __all__ = ["card", "method_line"]
 

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from es_repro.data import DataNotFound
-from es_repro.hub import find_in_package
 from es_repro.models import encoder, timm_model
+from es_repro.pretrained.hub import find_in_package
 from es_repro.rows import Inputs, Tokens
 
 __all__ = ["EFFICIENTNET", "IMAGE_STATISTICS", "MINILM", "Encode", "Encoder"]

@@ -11,7 +11,7 @@ from es_repro.config import weights_fingerprint
 from es_repro.data import Data
 from es_repro.judge.encoders import Encode, Encoder
 from es_repro.selection import PlannedBatchSampler, create
-from es_repro.tensor_file import keep_tensors, kept_tensors
+from es_repro.storage.tensor_file import keep_tensors, kept_tensors
 
 __all__ = ["Show", "features"]
 

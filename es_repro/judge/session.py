@@ -12,7 +12,7 @@ from es_repro.judge.runner import Runner
 from es_repro.judge.store import Store
 from es_repro.judge.trial import Effort, NoneLeft, Trial, run_trial
 from es_repro.judge.workloads import WORKLOADS, Workload
-from es_repro.machine import resolve_device
+from es_repro.process.machine import resolve_device
 from es_repro.selection import require
 from es_repro.selection.checks import as_int, as_real, one_of
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from es_repro.files import write_atomically, write_json
 from es_repro.judge.bed import ARRAYS, Outcome
+from es_repro.storage.files import write_atomically, write_json
 
 __all__ = ["NotKept", "Store", "content_key"]
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from es_repro.hub import find_folder
+from es_repro.pretrained.hub import find_folder
 from es_repro.selection.checks import as_int, require_bool
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from es_repro.hub import find_folder
+from es_repro.pretrained.hub import find_folder
+from es_repro.pretrained.tokenization import TOKENIZER_FILES, tokenizer_in, vocabulary_id
 from es_repro.selection import require
 from es_repro.selection.checks import as_int
-from es_repro.tokenization import TOKENIZER_FILES, tokenizer_in, vocabulary_id
 
 __all__ = ["encoder"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from es_repro.hub import PACKAGE, find_in_package
+from es_repro.pretrained.hub import PACKAGE, find_in_package
 from es_repro.selection import require
 from es_repro.selection.checks import as_real, require_bool
 

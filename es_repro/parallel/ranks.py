@@ -18,8 +18,8 @@ from lightning_fabric.plugins.environments import LightningEnvironment, TorchEla
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 from torch import Tensor, nn
 
-from es_repro.machine import Precision
 from es_repro.parallel import world
+from es_repro.process.machine import Precision
 from es_repro.selection import EpochPlan, require
 
 __all__ = ["Ranks", "Strategy", "connect"]

@@ -13,10 +13,10 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
-from es_repro.lease import is_held
 from es_repro.report import ReportError
 from es_repro.report.evaluations import evaluation_files, read_evaluations
 from es_repro.report.runs import Member, Run, State
+from es_repro.storage.lease import is_held
 
 __all__ = ["MEMBERS", "changed_by_hand", "read_history", "read_members", "read_run", "read_runs"]
 

@@ -11,7 +11,7 @@ from es_repro.report.folders import read_run
 from es_repro.report.render import to_csv, to_markdown
 from es_repro.report.replaying import LossRecord, candidates, compared, sheet
 from es_repro.report.style import save, styled
-from es_repro.trace_files import TraceDamaged, read_losses
+from es_repro.storage.trace_files import TraceDamaged, read_losses
 
 __all__ = ["add_replay"]
 

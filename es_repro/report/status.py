@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from es_repro.lease import NAME as LEASE
-from es_repro.lease import is_held
 from es_repro.report import ReportError
 from es_repro.report.catalogue import TABLES
 from es_repro.report.folders import read_members, read_run
 from es_repro.report.runs import Member
 from es_repro.report.specs import experiments
+from es_repro.storage.lease import NAME as LEASE
+from es_repro.storage.lease import is_held
 
 __all__ = ["Status", "add_status", "status_of", "statuses", "summary_lines"]
 

@@ -15,7 +15,7 @@ from es_repro.report.specs import Preset
 
 __all__ = ["EXPECTED", "Gap", "expected", "gaps", "paper_hours"]
 
-EXPECTED = Path(__file__).parent / "expected.csv"  # by `python -m es_repro.paper_cost`
+EXPECTED = Path(__file__).parent / "expected.csv"  # by `python -m es_repro.forecast.paper_cost`
 _WHY: dict[Preset, str] = {
     "paper": "the full recipe: a large GPU and the full data sets",
     "small": "minutes a run on a large GPU",

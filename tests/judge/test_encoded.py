@@ -20,8 +20,8 @@ from es_repro.judge.encoded import Encoded, images_of_cifar10, sentences_of_sst2
 from es_repro.judge.encoders import EFFICIENTNET, LITE_NAME, LITE_SIZE, MINILM
 from es_repro.judge.workloads import WORKLOADS
 from es_repro.models import encoder, mlp, timm_model
+from es_repro.pretrained.tokenization import load_tokenizer
 from es_repro.selection import PlannedBatchSampler, create
-from es_repro.tokenization import load_tokenizer
 from tests.data.layouts import encoded, pictures, write_hub
 from tests.glue_files import WORDS, write_split, write_tokenizer
 from tests.judge.toy import TOY

@@ -5,7 +5,7 @@ import torch
 from glue_files import WORDS, write_tokenizer
 
 from es_repro.models import encoder
-from es_repro.tokenization import tokenizer_in, vocabulary_id
+from es_repro.pretrained.tokenization import tokenizer_in, vocabulary_id
 
 CONFIG = {
     "model_type": "bert", "vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2,

@@ -8,9 +8,9 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from es_repro.hub import find_in_package
 from es_repro.models import timm_model
 from es_repro.models.parameter_groups import layer_decay
+from es_repro.pretrained.hub import find_in_package
 
 TINY = {"patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3}
 FACTS = {"num_classes": 5, "in_channels": 3, "image_size": 32}

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from es_repro.report import __main__ as report
 from es_repro.report.replaying import Candidate, LossRecord, candidates, compared
-from es_repro.trace_files import losses_bytes
+from es_repro.storage.trace_files import losses_bytes
 
 PLAIN = {"annealing_start": 0.0, "annealing_end": 0.0}
 NAN = float("nan")

@@ -8,10 +8,10 @@ import time
 import psutil
 import pytest
 
-from es_repro.lease import STALE_SECONDS
 from es_repro.report import ReportError
 from es_repro.report.__main__ import main
 from es_repro.report.status import statuses
+from es_repro.storage.lease import STALE_SECONDS
 
 EXPERIMENT = "demo/table2_cifar10_resnet18"
 

@@ -21,7 +21,7 @@ from es_repro.report.folders import read_run
 from es_repro.report.style import INK, MUTED, look
 from es_repro.selection import PlannedBatchSampler, Replay, Selector, Trace, create
 from es_repro.selection.replay import unpack_bits
-from es_repro.trace_files import TraceDamaged, read_losses, read_selection
+from es_repro.storage.trace_files import TraceDamaged, read_losses, read_selection
 
 __all__ = ["EXPERIMENT", "draw", "frame"]
 

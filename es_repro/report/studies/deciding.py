@@ -3,10 +3,10 @@
 import pandas as pd
 from scipy import stats
 
+from es_repro.forecast.utilisation import h100_hours
 from es_repro.report.studies.findings import LEVEL, Findings
 from es_repro.report.studies.study import Study
 from es_repro.statistics import seeds_for_power
-from es_repro.utilisation import h100_hours
 
 __all__ = ["to_decide"]
 

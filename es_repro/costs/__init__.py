@@ -1,0 +1,1 @@
+"""What a run costs, counted and timed, without waiting for the device."""

@@ -1,0 +1,1 @@
+"""Weights and tokenizers that others have made, and where their files lie."""

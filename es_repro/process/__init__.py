@@ -1,0 +1,1 @@
+"""The process of a run and its machine: signals, progress, random generators."""
