@@ -85,9 +85,8 @@ def noises_of(
     common, shared = _common(pilots[usual & (pilots > 0)], dof)
     # A few hard examples make most of this part: where a pilot misses them, the others' counts.
     parts_of = [components(each.table) for each in everyone]
-    by_examples = np.mean(
-        [x.examples / each.size for x, each in zip(parts_of, everyone, strict=True)]
-    )
+    shares = [x.examples / each.size for x, each in zip(parts_of, everyone, strict=True)]
+    by_examples = float(np.mean(shares))
     found = []
     for pilot, like_others, each, parts in zip(pilots, usual, contrasts, parts_of, strict=False):
         weight = shared if like_others else 0.0
