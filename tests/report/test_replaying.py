@@ -134,6 +134,7 @@ def test_bad_input_is_one_line(traced, capsys, arguments, message):
     config = (runs / "other" / "config.yaml").read_text()
     (runs / "other" / "config.yaml").write_text(config.replace("baseline", "es"))
     (runs / "bare").mkdir()
+    (runs / "bare" / "done").touch()
     torn = runs / "torn" / "trace" / "losses-0001.npz"
     torn.write_bytes(torn.read_bytes()[:100])
     (runs / "short" / "trace" / "losses-0001.npz").unlink()
