@@ -333,5 +333,5 @@ def test_several_ranks_tolerate_no_damage(root):
     data = tiny(root, max_damaged=2)
     selector = create("baseline", data.num_samples, 10)
     sampler = PlannedBatchSampler(selector, 4, rank=1, world_size=2)
-    with pytest.raises(ValueError, match=r"^max_damaged=2: must be 0 where several ranks"):
+    with pytest.raises(ValueError, match=r"^dataset.max_damaged=2: must be 0 where several ranks"):
         data.loader(sampler, seed=0, device=torch.device("cpu"))
