@@ -69,9 +69,20 @@ def provenance(used: pd.DataFrame, commands: list[str]) -> list[str]:
     )
     lines.append(f"Device: {_counted(machine)}")
     lines.append(f"Versions: torch {_counted(versions)}")
+    lines += _paired(used)
     lines.append(f"Seeds: {', '.join(str(seed) for seed in sorted(used['seed'].unique()))}")
     lines += [f"Data: {text}" for text in _data(used)]
     return lines
+
+
+def _paired(used: pd.DataFrame) -> list[str]:
+    """Where paired times were taken: it need not be where the runs were trained."""
+    timed = used[used["paired.time_saved"].notna()]
+    if timed.empty:
+        return []
+    where = timed["paired.device_name"].fillna("unknown device") + ", threads: "
+    commit = ", commit " + timed["paired.commit"].fillna("unknown").str.slice(0, 10)
+    return [f"Paired times: {_counted(where + timed['paired.threads'].map(_whole) + commit)}"]
 
 
 def _data(used: pd.DataFrame) -> list[str]:

@@ -266,8 +266,7 @@ def _seen(found: Finding) -> bool:
 def _interval(found: Finding) -> str:
     interval = "" if np.isinf(found.half_width) else f" [{found.low:+.2f}, {found.high:+.2f}]"
     if found.by_interval:
-        device = ", ".join(sorted(found.runs["environment.device_name"].fillna("?").unique()))
-        return f"{found.estimate:.1f}%{interval} saved on {device}"
+        return f"{found.estimate:.1f}%{interval} saved on {found.device}"
     return f"{found.estimate:+.2f}{interval}, {found.seeds} seed{'s' if found.seeds > 1 else ''}"
 
 

@@ -65,6 +65,7 @@ class Finding:
         margin: in points, where the claim has one.
         sensitive: false where `short` loses nothing that can be seen.
         by_interval: no p-value was computed: the interval's ends decide.
+        device: where time or memory was measured.
         notes: what a reader must know of it.
         barred: why one of the two was not asked (its p-value is 1), where that was so.
     """
@@ -80,6 +81,7 @@ class Finding:
     margin: float | None = None
     sensitive: bool = True
     by_interval: bool = False
+    device: str = ""
     notes: tuple[str, ...] = field(default=())
     barred: str = ""
 
@@ -119,7 +121,7 @@ def together(parts: list[Finding]) -> Finding:
     return Finding(
         weakest.estimate, weakest.low, weakest.high, weakest.p_for, against,
         f"weakest of {len(parts)}: {weakest.test}", weakest.seeds, runs, weakest.margin,
-        all(part.sensitive for part in parts), weakest.by_interval,
+        all(part.sensitive for part in parts), weakest.by_interval, weakest.device,
         tuple(dict.fromkeys(note for part in parts for note in part.notes)), weakest.barred,
     )  # fmt: skip
 
@@ -208,7 +210,8 @@ def _saves(test: Saves, records: Records) -> Finding | Gap:
         low, high, how = *_clocked(method.runs, baseline.runs), "clocks of the runs"
     wanted = printed_saving(test.cells)
     name = f"{test.method.row} saves {wanted:.3g}% of the time ({how})"
-    return _by_interval(name, saving.value, low, high, wanted, arms)
+    clock = "paired" if saving.origin == "paired" else "environment"  # need not be one machine
+    return _by_interval(name, saving.value, low, high, wanted, arms, clock)
 
 
 def _less_memory(test: LessMemory, records: Records) -> Finding | Gap:
@@ -223,7 +226,7 @@ def _less_memory(test: LessMemory, records: Records) -> Finding | Gap:
     saved = 100 * (1 - ours / theirs)
     wanted = printed_memory(test.series)
     name = f"{test.method.row}'s peak lies {wanted:.1f}% below {test.baseline.row}'s"
-    return _by_interval(name, saved, saved, saved, wanted, arms)
+    return _by_interval(name, saved, saved, saved, wanted, arms, "environment")
 
 
 def _finding(
@@ -265,15 +268,17 @@ def _by_interval(
     high: float | None,
     wanted: float,
     arms: list[Values],
+    measured: str,
 ) -> Finding:
     """Holds where the interval lies at what the paper prints or above, up to its rounding."""
     runs = pd.concat([values.runs for values in arms])
     low, high = (-np.inf if low is None else low), (np.inf if high is None else high)
     least = wanted - 0.5
+    devices = sorted(runs[f"{measured}.device_name"].dropna().unique()) or ["?"]
     seeds = min(values.runs["seed"].nunique() for values in arms)
     return Finding(
         value, low, high, 0.0 if low >= least else 1.0, 0.0 if high < least else 1.0,
-        name, seeds, runs, by_interval=True,
+        name, seeds, runs, by_interval=True, device=", ".join(devices),
     )  # fmt: skip
 
 

@@ -271,6 +271,15 @@ def test_times_of_two_devices_are_not_compared(root):
     assert (row["verdict"], row["why"]) == ("not decided", "no clocks that compare (other clock)")
 
 
+def test_a_paired_time_names_the_machine_that_it_was_taken_on(root):
+    paired = {"time_saved": 0.3, "low": 0.25, "high": 0.35, "device_name": "Another GPU"}
+    for row, measured in (("baseline", None), ("es", paired)):
+        root.add(TEN, row, 0, config=PAPER, environment=GPU, paired=measured,
+                 summary={"test/accuracy": 0.95, "time/contended": True})  # fmt: skip
+    row = decided(root).loc["t2-c10-r18/es-saves"]
+    assert row["why"] == "30.0% [+25.00, +35.00] saved on Another GPU"
+
+
 def test_a_half_done_sweep_is_named(root):
     put(root, baseline=95, short_es=93)
     put(root, seeds=3, es=95)
