@@ -1,9 +1,9 @@
 """How many seeds, and what they can decide: settled on the tuning seeds, before any result.
 
 What is promised is a chance on the average: over the primary contrasts, for one method may spread
-ten times as much as another, and over what the pilot leaves open. That
-keeps the promise on the average over pilots, where a bound on every spread would plan for several
-times the seeds (tests/judge/test_calibrated_plans.py).
+ten times as much as another, and over what the pilot leaves open. That keeps the promise on the
+average over pilots, where a bound on every spread would plan for several times the seeds
+(tests/judge/test_calibrated_plans.py).
 
 It holds after the correction. The primary contrasts of a workload are decided together by Holm's
 rule, which never asks more of one than the m-th part of the level and asks less once others are

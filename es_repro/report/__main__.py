@@ -13,7 +13,6 @@ import argparse
 import difflib
 import getpass
 import logging
-import os
 import shutil
 import socket
 import sys
@@ -30,7 +29,7 @@ from es_repro.report.catalogue import TABLES
 from es_repro.report.collection import drawing, frame_of
 from es_repro.report.figures.catalogue import FIGURES, FigureSpec
 from es_repro.report.figures.source import Source
-from es_repro.report.folders import MEMBERS, read_members, read_runs
+from es_repro.report.folders import MEMBERS, read_members, read_runs, run_root
 from es_repro.report.pack import joined, packed
 from es_repro.report.page.command import add_html, add_readme
 from es_repro.report.rebuild import add_rebuild, write_drawing, write_table
@@ -164,7 +163,7 @@ def _read(options: argparse.Namespace) -> pd.DataFrame:
     if options.wandb is not None:
         members, runs = read_wandb(options.wandb)
     if options.wandb is None or options.runs is not None:
-        root = _root(options)
+        root = run_root(options.runs)
         here = read_members(root)
         names = {member.run for member in here if member.run is not None}
         members, runs = members + here, runs | read_runs(root, names)
@@ -172,7 +171,7 @@ def _read(options: argparse.Namespace) -> pd.DataFrame:
 
 
 def _nothing(spec: TableSpec, options: argparse.Namespace, runs: pd.DataFrame) -> str:
-    place = options.wandb or _root(options)
+    place = options.wandb or run_root(options.runs)
     others = [preset for preset in spec.presets if asked(spec, preset, runs)]
     hint = f"there are some of --preset {' and '.join(others)}" if others else f"run `{spec.make}`"
     preset = f" of --preset {options.preset}" if len(spec.presets) > 1 else ""
@@ -208,7 +207,7 @@ def _figures(options: argparse.Namespace) -> None:
 
 
 def _write_figure(spec: FigureSpec, options: argparse.Namespace) -> None:
-    root = _root(options)
+    root = run_root(options.runs)
     runs = frame_of(root) if spec.needs_runs else tidy([], {})
     made = drawing(spec, Source(runs, root, _preset(spec, options)), options.runs)
     print(f"written: {write_drawing(made, options.results)}.png, .pdf, .csv")
@@ -232,7 +231,7 @@ def _add_pack(parsers: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def _pack(options: argparse.Namespace) -> None:
-    root = _root(options)
+    root = run_root(options.runs)
     preset: Preset
     presets: tuple[Preset, ...]
     patterns: tuple[str, ...] = ()
@@ -279,10 +278,6 @@ def _add_places(parser: argparse.ArgumentParser) -> None:
         "--results", type=Path, default=Path("results"), metavar="DIR", help="(results)"
     )
     parser.add_argument("--preset", choices=PRESETS, default="demo", help="of the runs (demo)")
-
-
-def _root(options: argparse.Namespace) -> Path:
-    return options.runs or Path(os.environ.get("RUNS_ROOT") or "runs")
 
 
 def _spec(name: str) -> TableSpec:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from es_repro.report import markdown
 from es_repro.report.render import to_markdown
 from es_repro.report.sheet import Sheet
 
@@ -25,10 +26,8 @@ def document(
     used = kept[kept["state"] == "finished"]
     sections = [f"# {title}", to_markdown(sheet).rstrip()]
     if len(listed):
-        lines = "\n".join(f"- {line}" for line in listing(listed))
-        sections.append(f"## Runs that are not in the table\n\n{lines}")
-    lines = "\n".join(f"- {line}" for line in provenance(used, commands))
-    sections.append(f"## Provenance\n\n{lines}")
+        sections += ["## Runs that are not in the table", markdown.bullets(listing(listed))]
+    sections += ["## Provenance", markdown.bullets(provenance(used, commands))]
     return "\n\n".join(sections) + "\n"
 
 

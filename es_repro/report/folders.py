@@ -6,6 +6,7 @@ other, with its state; only a root that cannot be read at all is an error.
 
 import json
 import logging
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,13 +19,26 @@ from es_repro.report.evaluations import evaluation_files, read_evaluations
 from es_repro.report.runs import Member, Run, State
 from es_repro.storage.lease import is_held
 
-__all__ = ["MEMBERS", "changed_by_hand", "read_history", "read_members", "read_run", "read_runs"]
+__all__ = [
+    "MEMBERS",
+    "changed_by_hand",
+    "read_history",
+    "read_members",
+    "read_run",
+    "read_runs",
+    "run_root",
+]
 
 MEMBERS = "members.jsonl"
 _LAST_PART = 2**18  # bytes: several lines of an epoch, class counts and all
 LARGEST = 2**63  # a frame's integers
 _RUN = re.compile(r"[\w-]+")  # the name of a folder in the root, and no path
 _logger = logging.getLogger(__name__)
+
+
+def run_root(given: Path | None) -> Path:
+    """The folder of the runs: the one that was given, else RUNS_ROOT, else `runs`."""
+    return given or Path(os.environ.get("RUNS_ROOT") or "runs")
 
 
 def read_members(root: Path) -> list[Member]:

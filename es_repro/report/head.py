@@ -6,9 +6,7 @@ from pathlib import Path
 from es_repro.report.assembly import Table
 from es_repro.report.collection import Drawing
 from es_repro.report.firstscreen import FirstScreen, first_screen
-from es_repro.report.folders import MEMBERS
-from es_repro.report.studies.catalogue import STUDIES
-from es_repro.report.studies.command import judged
+from es_repro.report.studies.command import judged, packs
 from es_repro.report.studies.findings import Findings
 from es_repro.report.studies.leading import screen
 from es_repro.report.studies.study import Study
@@ -22,10 +20,8 @@ _LEADING = "cpu_cifar10"
 
 def studied(results: Path) -> Iterator[tuple[Study, Findings]]:
     """Each study whose records are packed under RESULTS, and what they say."""
-    for study in STUDIES.values():
-        place = results / study.name / "records"
-        if (place / MEMBERS).is_file():
-            yield study, judged(study, read_frame([place]))[0]
+    for study, place in packs(results):
+        yield study, judged(study, read_frame([place]))[0]
 
 
 def head(

@@ -11,9 +11,7 @@ from es_repro.report import ReportError
 from es_repro.report.assembly import Table, stem, texts
 from es_repro.report.collection import Drawing, figures, of_packs, tables
 from es_repro.report.figures.catalogue import figure_of
-from es_repro.report.folders import MEMBERS
-from es_repro.report.studies.catalogue import STUDIES
-from es_repro.report.studies.command import write_study
+from es_repro.report.studies.command import packs, write_study
 from es_repro.report.style import save
 from es_repro.report.verdicts.command import read_frame
 
@@ -57,10 +55,8 @@ def _rebuild(options: argparse.Namespace) -> None:
         raise ReportError(f"no packs in {options.results}: `report pack NAME` makes one")
     for table in tables(shelves):
         print(f"written: {write_table(table, options.results)}.md, .tex, .csv")
-    for study in STUDIES.values():
-        place = options.results / study.name / "records"
-        if (place / MEMBERS).is_file():
-            folder = write_study(study, read_frame([place]), options.results, place)
-            print(f"written: {folder}/README.md, arms.csv, contrasts.csv, frontier.png, .pdf")
+    for study, place in packs(options.results):
+        folder = write_study(study, read_frame([place]), options.results, place)
+        print(f"written: {folder}/README.md, arms.csv, contrasts.csv, frontier.png, .pdf")
     for made in figures(shelves):
         print(f"written: {write_drawing(made, options.results)}.png, .pdf, .csv")

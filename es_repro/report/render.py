@@ -2,6 +2,7 @@
 
 import re
 
+from es_repro.report import markdown
 from es_repro.report.sheet import Part, Sheet
 
 __all__ = ["to_csv", "to_latex", "to_markdown"]
@@ -22,7 +23,7 @@ def to_markdown(sheet: Sheet) -> str:
                 escaped.to_markdown(index=False, disable_numparse=True, colalign=alignment)
             )
     texts.append("## How to read it")
-    texts.append("\n".join(f"- {line}" for line in sheet.legend))
+    texts.append(markdown.bullets(sheet.legend))
     return "\n\n".join(texts) + "\n"
 
 

@@ -1,13 +1,12 @@
 """What methods would have picked in runs that kept their losses: `report replay RUN...`."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from es_repro.report import ReportError
 from es_repro.report.figures.overlap import draw
-from es_repro.report.folders import read_run
+from es_repro.report.folders import read_run, run_root
 from es_repro.report.render import to_csv, to_markdown
 from es_repro.report.replaying import LossRecord, candidates, compared, sheet
 from es_repro.report.style import save, styled
@@ -45,7 +44,7 @@ def _replay(options: argparse.Namespace) -> None:
     if not 0 < ratio <= _DEAR:
         raise ReportError(f"--batch-ratio {ratio}: must be in (0, 2/3]")
     methods = candidates(_betas("beta1", options.beta1), _betas("beta2", options.beta2))
-    root = options.runs or Path(os.environ.get("RUNS_ROOT") or "runs")
+    root = run_root(options.runs)
     records = [_record(root, name) for name in options.names]
     _require_alike(records, options.names)
     pairs = compared(records, methods, ratio)

@@ -1,7 +1,6 @@
 """How far the runs are that commands have asked for: `python -m es_repro.report status [NAME]`."""
 
 import argparse
-import os
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -11,7 +10,7 @@ from typing import Literal
 
 from es_repro.report import ReportError
 from es_repro.report.catalogue import TABLES
-from es_repro.report.folders import read_members, read_run
+from es_repro.report.folders import read_members, read_run, run_root
 from es_repro.report.runs import Member
 from es_repro.report.specs import experiments
 from es_repro.storage.lease import NAME as LEASE
@@ -118,7 +117,7 @@ def add_status(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _status(options: argparse.Namespace) -> None:
-    root = options.runs or Path(os.environ.get("RUNS_ROOT") or "runs")
+    root = run_root(options.runs)
     print("\n".join(summary_lines(statuses(root, options.names))))
 
 

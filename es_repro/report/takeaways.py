@@ -6,11 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from es_repro.report import markdown
 from es_repro.report.studies.deciding import to_decide
 from es_repro.report.studies.findings import Findings
 from es_repro.report.studies.frontier import ALT
-from es_repro.report.studies.leading import difference_text, short_name
 from es_repro.report.studies.study import Study
+from es_repro.report.studies.written import difference_cell
 from es_repro.report.unrun import paper_hours
 
 __all__ = ["takeaways"]
@@ -45,14 +46,14 @@ def _study(study: Study, found: Findings) -> Iterator[str]:
     yield f"## {study.title}"
     yield f"![{ALT}]({study.name}/frontier.png)"
     primary = found.contrasts[found.contrasts["role"] == "primary"]
-    yield _table(_CONTRAST, [_contrast(study, found, one) for _, one in primary.iterrows()])
+    yield markdown.table(_CONTRAST, [_contrast(study, found, one) for _, one in primary.iterrows()])
     yield f"All arms and contrasts: [{study.name}]({study.name}/README.md)."
 
 
 def _contrast(study: Study, found: Findings, one: pd.Series) -> list[str]:
-    names = [short_name(study, str(one[end])) for end in ("method", "control")]
+    names = [study.short_name(str(one[end])) for end in ("method", "control")]
     return [
-        f"{names[0]} against {names[1]}", difference_text(one), str(one["verdict"]),
+        f"{names[0]} against {names[1]}", difference_cell(one), str(one["verdict"]),
         to_decide(study, found, one),
     ]  # fmt: skip
 
@@ -68,7 +69,7 @@ def _judge(card: Mapping[str, Any]) -> Iterator[str]:
     for kind, against in _JUDGED.items():
         heads = [f"against {against}", *(each["title"] for each in card["workloads"])]
         names = dict.fromkeys(m["name"] for each in card["workloads"] for m in each["methods"])
-        yield _table(heads, [[name, *_verdicts(card, name, kind)] for name in names])
+        yield markdown.table(heads, [[name, *_verdicts(card, name, kind)] for name in names])
 
 
 def _verdicts(card: Mapping[str, Any], name: str, kind: str) -> Iterator[str]:
@@ -93,9 +94,3 @@ def _ledger(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         f"Claims decided by {'; by '.join(filter(None, counts))} ([ledger](verdicts.md)). "
         f"The paper's own recipes would take about {hours:.0f} hours of one H100 (estimated)."
     )
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, [":--"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
-                     for line in lines)  # fmt: skip

@@ -1,13 +1,13 @@
 """`python -m es_repro.report unpack`: committed records as runs, from which a sweep goes on."""
 
 import argparse
-import os
 import shutil
 from pathlib import Path
 
 from es_repro.report import ReportError
-from es_repro.report.folders import MEMBERS
+from es_repro.report.folders import MEMBERS, run_root
 from es_repro.report.pack import joined
+from es_repro.storage.files import write_atomically
 
 __all__ = ["add_unpack", "unpack"]
 
@@ -50,11 +50,12 @@ def unpack(pack: Path, root: Path) -> list[str]:
     members = root / MEMBERS
     mine = members.read_text(encoding="utf-8") if members.is_file() else ""
     packed = (pack / MEMBERS).read_text(encoding="utf-8")
-    members.write_text(joined(packed, mine), encoding="utf-8")
+    text = joined(packed, mine).encode()
+    write_atomically(members, lambda file: file.write(text))
     return copied
 
 
 def _unpack(options: argparse.Namespace) -> None:
-    root = options.runs or Path(os.environ.get("RUNS_ROOT") or "runs")
+    root = run_root(options.runs)
     copied = unpack(options.results / options.name / "records", root)
     print(f"{len(copied)} runs unpacked into {root}")

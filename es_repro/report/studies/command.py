@@ -1,7 +1,7 @@
 """The command lines of studies: `python -m es_repro.report study` and `rates`."""
 
 import argparse
-import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,6 +9,7 @@ import pandas as pd
 from es_repro.config import config_folder
 from es_repro.report import ReportError
 from es_repro.report.figures.source import histories
+from es_repro.report.folders import MEMBERS, run_root
 from es_repro.report.studies import frontier, wrong_labels
 from es_repro.report.studies.catalogue import STUDIES
 from es_repro.report.studies.findings import Findings, findings
@@ -20,7 +21,7 @@ from es_repro.report.verdicts.arms import Records
 from es_repro.report.verdicts.claim import Arm
 from es_repro.report.verdicts.command import read_frame
 
-__all__ = ["add_rates", "add_study", "judged", "write_study"]
+__all__ = ["add_rates", "add_study", "judged", "packs", "write_study"]
 
 
 def add_study(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,6 +59,14 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results", type=Path, default=Path("results"), metavar="DIR", help="(results)"
     )
+
+
+def packs(results: Path) -> Iterator[tuple[Study, Path]]:
+    """Each study whose records are packed under RESULTS, and where they lie."""
+    for study in STUDIES.values():
+        place = results / study.name / "records"
+        if (place / MEMBERS).is_file():
+            yield study, place
 
 
 def judged(study: Study, frame: pd.DataFrame) -> tuple[Findings, pd.DataFrame]:
@@ -137,4 +146,4 @@ def _place(study: Study, options: argparse.Namespace) -> Path:
     packed: Path = options.results / study.name / "records"
     if options.runs is None and packed.is_dir():
         return packed
-    return options.runs or Path(os.environ.get("RUNS_ROOT") or "runs")
+    return run_root(options.runs)

@@ -34,7 +34,7 @@ def draw(study: Study, found: Findings) -> Figure:
             axes.errorbar(
                 100 * float(arm["cost"]), float(arm["mean"]), yerr=half.get(str(arm["row"]), 0.0),
                 color=style.colour, marker=style.marker, markerfacecolor=style.face,
-                linestyle="none", label=str(arm["arm"]).partition(":")[0], zorder=3,
+                linestyle="none", label=study.short_name(str(arm["row"])), zorder=3,
             )  # fmt: skip
         axes.set_xlabel("FLOPs of training, percent of the baseline's (scoring included)")
         axes.set_ylabel("test accuracy (%)")

@@ -7,13 +7,13 @@ import pandas as pd
 from es_repro.report.document import provenance
 from es_repro.report.firstscreen import FirstScreen, unrun_note
 from es_repro.report.page.blocks import Grid
-from es_repro.report.sheet import number
 from es_repro.report.studies.findings import Findings
 from es_repro.report.studies.frontier import ALT
 from es_repro.report.studies.study import Study
+from es_repro.report.studies.written import ARM_COLUMNS, arm_cells, difference_cell
 from es_repro.report.unrun import Gap
 
-__all__ = ["difference_text", "screen", "short_name"]
+__all__ = ["screen"]
 
 _COLUMNS = (
     "accuracy, %",
@@ -32,34 +32,24 @@ def screen(study: Study, found: Findings, missing: Iterable[Gap]) -> FirstScreen
         missing: what of the paper was not run.
     """
     arms = found.arms.dropna(subset=["mean"])
-    rows = [_row(study, arm, found.contrasts) for _, arm in arms.iterrows()]
+    rows = [
+        [cells["arm"], cells["accuracy, %"], cells["FLOPs, %"],
+         _against_short(study, str(row), found.contrasts), cells["compute-equivalent gain"]]
+        for row, cells in zip(arms["row"], map(_named, arm_cells(arms)), strict=True)
+    ]  # fmt: skip
     grid = Grid("", [study.title, *_COLUMNS], rows)
     return FirstScreen(grid, _notes(study, found, missing), f"{study.name}/frontier.png", ALT)
 
 
-def short_name(study: Study, row: str) -> str:
-    """An arm's name without what it is."""
-    return study.arms[row].partition(":")[0]
+def _named(cells: list[str]) -> dict[str, str]:
+    return dict(zip(ARM_COLUMNS, cells, strict=True))
 
 
-def difference_text(contrast: pd.Series) -> str:
-    """Points with their interval, such as `+0.20 [-0.10, +0.50]`."""
-    low, high = contrast["low"], contrast["high"]
-    return f"{contrast['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
-
-
-def _row(study: Study, arm: pd.Series, contrasts: pd.DataFrame) -> list[str]:
-    row = str(arm["row"])
-    beside = contrasts[
-        (contrasts["method"] == row) & (contrasts["control"] == study.shorts.get(row))
-    ]
-    spread = "" if pd.isna(arm["sd"]) else f" ± {arm['sd']:.2f}"
-    return [
-        str(arm["arm"]), f"{arm['mean']:.2f}{spread}",
-        "" if pd.isna(arm["cost"]) else number(100 * float(arm["cost"]), 1),
-        "" if beside.empty else difference_text(beside.iloc[0]),
-        "" if pd.isna(arm["gain_shown"]) else str(arm["gain_shown"]),
-    ]  # fmt: skip
+def _against_short(study: Study, row: str, contrasts: pd.DataFrame) -> str:
+    """The difference to the baseline of an arm's cost; "" where the arm has none."""
+    short = study.shorts.get(row)
+    beside = contrasts[(contrasts["method"] == row) & (contrasts["control"] == short)]
+    return "" if beside.empty else difference_cell(beside.iloc[0])
 
 
 def _notes(study: Study, found: Findings, missing: Iterable[Gap]) -> list[str]:
@@ -76,8 +66,8 @@ def _notes(study: Study, found: Findings, missing: Iterable[Gap]) -> list[str]:
     primary = found.contrasts[found.contrasts["role"] == "primary"]
     if len(primary):
         each = "; ".join(
-            f"{short_name(study, str(one['method']))} against "
-            f"{short_name(study, str(one['control']))} {difference_text(one)}: {one['verdict']}"
+            f"{study.short_name(str(one['method']))} against "
+            f"{study.short_name(str(one['control']))} {difference_cell(one)}: {one['verdict']}"
             for _, one in primary.iterrows()
         )
         notes.append(f"Named before the first run ([plan](results/PLAN.md)): {each}.")

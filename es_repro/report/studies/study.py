@@ -45,6 +45,10 @@ class Study:
         """The arms that are judged, in order."""
         return [row for row in self.arms if row in self.shorts]
 
+    def short_name(self, row: str) -> str:
+        """What an arm is called, without what it is."""
+        return self.arms[row].partition(":")[0]
+
     @property
     def experiments(self) -> list[str]:
         """Those whose runs the study rests on."""

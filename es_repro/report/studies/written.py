@@ -1,15 +1,16 @@
 """A study as one Markdown page: table, contrasts, how to read them, where they come from."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
+from es_repro.report import markdown
 from es_repro.report.document import listing, provenance
 from es_repro.report.sheet import number
 from es_repro.report.studies.findings import Findings
 from es_repro.report.studies.study import Study
 
-__all__ = ["ARM_COLUMNS", "arm_cells", "to_markdown"]
+__all__ = ["ARM_COLUMNS", "arm_cells", "difference_cell", "to_markdown"]
 
 ARM_COLUMNS = ("arm", "accuracy, %", "seeds", "FLOPs, %", "samples trained, %", "rate",
                "compute-equivalent gain")  # fmt: skip
@@ -47,15 +48,15 @@ def to_markdown(
     """
     shown = [f"![{alt}]({name})" for alt, name in pictures.items()]
     sections = [f"# {study.title}", shown[0]]
-    sections.append(_markdown(ARM_COLUMNS, arm_cells(found.arms)))
+    sections.append(markdown.table(ARM_COLUMNS, arm_cells(found.arms)))
     heads = ("contrast", "difference, points", "margin", "p", "verdict")
-    sections += ["## Contrasts", _markdown(heads, _contrasts(study, found.contrasts))]
+    sections += ["## Contrasts", markdown.table(heads, _contrasts(study, found.contrasts))]
     sections += shown[1:]
-    sections += ["## How to read it", _list([*_LEGEND, *study.remarks])]
+    sections += ["## How to read it", markdown.bullets([*_LEGEND, *study.remarks])]
     left_out = listing(listed)
     if left_out:
-        sections += ["## Runs that are not in the table", _list(left_out)]
-    sections += ["## Provenance", _list(provenance(found.runs, commands))]
+        sections += ["## Runs that are not in the table", markdown.bullets(left_out)]
+    sections += ["## Provenance", markdown.bullets(provenance(found.runs, commands))]
     return "\n\n".join(sections) + "\n"
 
 
@@ -74,6 +75,12 @@ def arm_cells(arms: pd.DataFrame) -> Iterator[list[str]]:
         ]  # fmt: skip
 
 
+def difference_cell(contrast: pd.Series) -> str:
+    """A contrast in points with its interval, such as `+0.20 [-0.10, +0.50]`."""
+    low, high = contrast["low"], contrast["high"]
+    return f"{contrast['difference']:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
 def _percent(share: float) -> float:
     return share if pd.isna(share) else 100 * share
 
@@ -81,21 +88,10 @@ def _percent(share: float) -> float:
 def _contrasts(study: Study, contrasts: pd.DataFrame) -> Iterator[list[str]]:
     for role in ("primary", "exploratory"):
         for _, one in contrasts[contrasts["role"] == role].iterrows():
-            names = [study.arms[str(one[end])].partition(":")[0] for end in ("method", "control")]
+            names = [study.short_name(str(one[end])) for end in ("method", "control")]
             text = f"{names[0]} against {names[1]}"
             yield [
                 f"**{text}**" if role == "primary" else text,
-                f"{one['difference']:+.2f} [{one['low']:+.2f}, {one['high']:+.2f}]",
+                difference_cell(one),
                 f"{one['margin']:.2f}", f"{one['p_differs']:.3g}", str(one["verdict"]),
             ]  # fmt: skip
-
-
-def _markdown(heads: Iterable[str], rows: Iterable[list[str]]) -> str:
-    heads = list(heads)
-    lines = [heads, [":--"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |"
-                     for line in lines)  # fmt: skip
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)

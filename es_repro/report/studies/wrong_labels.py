@@ -50,7 +50,7 @@ def draw(study: Study, found: pd.DataFrame) -> Figure:
             style = look(row)
             axes.plot(mine["epoch"], mine["mean"], color=style.colour, linestyle=style.line,
                       marker=style.marker, markerfacecolor=style.face, markersize=4,
-                      label=study.arms[row].partition(":")[0])  # fmt: skip
+                      label=study.short_name(row))  # fmt: skip
             axes.fill_between(mine["epoch"], mine["low"], mine["high"], color=style.colour,
                               alpha=0.15, linewidth=0)  # fmt: skip
         axes.set_xlabel("epoch")

@@ -1,7 +1,6 @@
 """The command line of the ledger: `python -m es_repro.report verdicts`."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ import pandas as pd
 from rich.console import Console
 
 from es_repro.report.cells import resolve
-from es_repro.report.folders import MEMBERS, changed_by_hand, read_members, read_runs
+from es_repro.report.folders import MEMBERS, changed_by_hand, read_members, read_runs, run_root
 from es_repro.report.runs import Member, Run, tidy
 from es_repro.report.verdicts.ledger import ledger
 from es_repro.report.verdicts.written import show, to_json, to_markdown
@@ -73,7 +72,7 @@ def _verdicts(options: argparse.Namespace) -> None:
 def _read(roots: Iterable[Path] | None) -> pd.DataFrame:
     """The tidy frame of all roots; without any run, what needs none is decided all the same."""
     if roots is None:
-        usual = Path(os.environ.get("RUNS_ROOT") or "runs")
+        usual = run_root(None)
         if not (usual / MEMBERS).is_file():
             print(f"no runs in {usual}: every claim that needs one is not run", file=sys.stderr)
             return tidy([], {})

@@ -1,13 +1,14 @@
 """The ledger as Markdown, JSON and a terminal's table. Pure."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pandas as pd
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from es_repro.report import markdown
 from es_repro.report.document import provenance
 from es_repro.report.verdicts.ledger import COMPUTED, VERDICTS
 from es_repro.report.verdicts.rules import LEVEL
@@ -53,28 +54,28 @@ def to_markdown(table: pd.DataFrame, used: pd.DataFrame, commands: list[str]) ->
         commands: how it was made.
     """
     sections = ["# Verdicts on the paper's claims", *counted(table), "## How to read it"]
-    sections.append(_list(LEGEND))
+    sections.append(markdown.bullets(LEGEND))
     runs = table[table["kind"] == "runs"]
     first = runs["where"].str.split(",").str[0]
     for place in first.drop_duplicates():
         mine = runs[first == place]
-        sections += [f"## {place}", _markdown(pd.DataFrame(list(_lines(mine))))]
+        sections += [f"## {place}", _shown(pd.DataFrame(list(_lines(mine))))]
     beside = runs[runs["controls"].ne("") | runs["gain_shown"].ne("")]
     if len(beside):
         sections += ["## Beside the random controls, and in equivalent compute",
-                     _markdown(pd.DataFrame(list(_beside(beside))))]  # fmt: skip
+                     _shown(pd.DataFrame(list(_beside(beside))))]  # fmt: skip
     for kind, heading in (("arithmetic", "The paper's printed numbers, against one another"),
                           ("theory", "Its theory, computed (`make theory`)")):  # fmt: skip
         mine = table[table["kind"] == kind]
         if len(mine):
             shown = mine[["where", "claim", "verdict", "why"]]
             names = {"where": "Where", "claim": "Claim", "verdict": "Verdict", "why": "Computed"}
-            sections += [f"## {heading}", _markdown(shown.rename(columns=names))]
+            sections += [f"## {heading}", _shown(shown.rename(columns=names))]
     noted = runs[runs["notes"].ne("")]
     if len(noted):
         lines = [f"{row['name']}: {row['notes']}" for _, row in noted.iterrows()]
-        sections += ["## Notes", _list(lines)]
-    sections += ["## Provenance", _list(provenance(used, commands))]
+        sections += ["## Notes", markdown.bullets(lines)]
+    sections += ["## Provenance", markdown.bullets(provenance(used, commands))]
     return "\n\n".join(sections) + "\n"
 
 
@@ -155,12 +156,6 @@ def _verdict(row: pd.Series) -> str:
     return f"{row['verdict']}: {why}" if why else str(row["verdict"])
 
 
-def _markdown(cells: pd.DataFrame) -> str:
-    escaped = cells.astype(str).map(lambda text: text.replace("|", r"\|"))
-    lines = [" | ".join(escaped.columns), " | ".join(":--" for _ in escaped.columns)]
-    lines += [" | ".join(row) for row in escaped.itertuples(index=False, name=None)]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def _list(lines: Iterable[str]) -> str:
-    return "\n".join(f"- {line}" for line in lines)
+def _shown(cells: pd.DataFrame) -> str:
+    rows = cells.astype(str).itertuples(index=False, name=None)
+    return markdown.table(list(cells.columns), rows)
