@@ -14,7 +14,7 @@ __all__ = ["advise_lines"]
 
 
 def advise_lines(asked: argparse.Namespace) -> Iterator[str]:
-    """Compare advice with runs, write both down, and answer the document."""
+    """Compare advice with runs, write both down after each case, and answer the document."""
     asked.out.mkdir(parents=True, exist_ok=True)  # to fail now, not after minutes
     overrides = [f"run.device={asked.device}", f"precision={asked.precision}"]
     if asked.threads is not None:
@@ -27,17 +27,17 @@ def advise_lines(asked: argparse.Namespace) -> Iterator[str]:
         data_root=asked.data_root,
         overrides=[*overrides, *asked.overrides],
     )
-    strangers = Strangers()
-    with RunBar("bench advise", enabled=True) as bar:
-        found = [compare(case, trial, bar.show) for case in asked.cases or CASES]
-    cores = strangers.cores()
     device = resolve_device(asked.device)
     precision = resolve_precision(asked.precision, device)
-    made = environment(device, precision, compiled=False) | {
-        "command": asked.line, "pairs": asked.pairs,
-        "foreign_cores": cores, "contended": cores > BUSY_CORES,
-    }  # fmt: skip
-    text = comparison_document(made, found)
-    (asked.out / "advise.md").write_text(text, encoding="utf-8")
-    write_json(asked.out / "advise.json", comparison_results(made, found))
+    about = environment(device, precision, compiled=False)
+    about |= {"command": asked.line, "pairs": asked.pairs}
+    strangers, found, text = Strangers(), [], ""
+    with RunBar("bench advise", enabled=True) as bar:
+        for case in asked.cases or CASES:
+            found.append(compare(case, trial, bar.show))
+            cores = strangers.cores()
+            made = about | {"foreign_cores": cores, "contended": cores > BUSY_CORES}
+            text = comparison_document(made, found)
+            (asked.out / "advise.md").write_text(text, encoding="utf-8")
+            write_json(asked.out / "advise.json", comparison_results(made, found))
     yield text.rstrip()

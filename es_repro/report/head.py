@@ -11,7 +11,6 @@ from es_repro.report.studies.findings import Findings
 from es_repro.report.studies.leading import screen
 from es_repro.report.studies.study import Study
 from es_repro.report.unrun import Gap
-from es_repro.report.verdicts.command import read_frame
 
 __all__ = ["head", "studied"]
 
@@ -19,9 +18,9 @@ _LEADING = "cpu_cifar10"
 
 
 def studied(results: Path) -> Iterator[tuple[Study, Findings]]:
-    """Each study whose records are packed under RESULTS, and what they say."""
-    for study, place in packs(results):
-        yield study, judged(study, read_frame([place]))[0]
+    """Each study with a finished run under RESULTS, and what its records say."""
+    for study, frame, _ in packs(results):
+        yield study, judged(study, frame)[0]
 
 
 def head(

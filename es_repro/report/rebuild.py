@@ -13,7 +13,6 @@ from es_repro.report.collection import Drawing, figures, of_packs, tables
 from es_repro.report.figures.catalogue import figure_of
 from es_repro.report.studies.command import packs, write_study
 from es_repro.report.style import save
-from es_repro.report.verdicts.command import read_frame
 
 __all__ = ["add_rebuild", "write_drawing", "write_table"]
 
@@ -55,8 +54,8 @@ def _rebuild(options: argparse.Namespace) -> None:
         raise ReportError(f"no packs in {options.results}: `report pack NAME` makes one")
     for table in tables(shelves):
         print(f"written: {write_table(table, options.results)}.md, .tex, .csv")
-    for study, place in packs(options.results):
-        folder = write_study(study, read_frame([place]), options.results, place)
+    for study, frame, place in packs(options.results):
+        folder = write_study(study, frame, options.results, place)
         print(f"written: {folder}/README.md, arms.csv, contrasts.csv, frontier.png, .pdf")
     for made in figures(shelves):
         print(f"written: {write_drawing(made, options.results)}.png, .pdf, .csv")

@@ -16,7 +16,9 @@ from es_repro.report.head import head, studied
 from es_repro.report.page.command import written_beside
 from es_repro.report.readme import block, filled
 from es_repro.report.rebuild import write_drawing
-from es_repro.report.studies.command import write_study
+from es_repro.report.studies.catalogue import STUDIES
+from es_repro.report.studies.command import packs, write_study
+from es_repro.report.studies.rates import as_yaml, tuned
 from es_repro.report.takeaways import takeaways
 from es_repro.report.unrun import gaps
 from es_repro.report.verdicts.command import read_frame
@@ -112,11 +114,19 @@ def test_what_a_reader_takes_home_is_what_the_records_give():
 
 def test_each_study_s_page_and_numbers_are_what_its_records_give(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    for study, _ in studied(RESULTS):
-        place = RESULTS / study.name / "records"
-        made = write_study(study, read_frame([place]), tmp_path, place)
+    for study, frame, place in packs(RESULTS):
+        made = write_study(study, frame, tmp_path, place)
         for path in made.glob("*.md"):
             assert path.read_text() == (RESULTS / study.name / path.name).read_text(), MEND
         for path in made.glob("*.csv"):
             frames = [pd.read_csv(place) for place in (path, RESULTS / study.name / path.name)]
             pd.testing.assert_frame_equal(*frames, rtol=1e-4, obj=f"{study.name}: {MEND}")
+
+
+@pytest.mark.parametrize("study", [study for study in STUDIES.values() if study.tuning])
+def test_each_arm_s_rate_is_the_best_of_its_tuning_records(study):
+    place = ROOT / RESULTS / study.name / "records"
+    if not place.is_dir():
+        pytest.skip("not tuned yet")
+    written = (ROOT / "conf" / "recipe" / f"{study.name}_rates.yaml").read_text()
+    assert written == as_yaml(study, tuned(study, read_frame([place])))

@@ -61,12 +61,19 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def packs(results: Path) -> Iterator[tuple[Study, Path]]:
-    """Each study whose records are packed under RESULTS, and where they lie."""
+def packs(results: Path) -> Iterator[tuple[Study, pd.DataFrame, Path]]:
+    """Each study with a finished run under RESULTS, its records, and where they lie.
+
+    A study of which there is the tuning alone says nothing yet.
+    """
     for study in STUDIES.values():
         place = results / study.name / "records"
-        if (place / MEMBERS).is_file():
-            yield study, place
+        if not (place / MEMBERS).is_file():
+            continue
+        frame = read_frame([place])
+        finished = frame["state"] == "finished"
+        if (finished & (frame["experiment"] == study.experiment)).any():
+            yield study, frame, place
 
 
 def judged(study: Study, frame: pd.DataFrame) -> tuple[Findings, pd.DataFrame]:

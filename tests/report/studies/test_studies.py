@@ -1,6 +1,7 @@
 """Studies on made-up records with a known answer."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from scipy.stats import ttest_rel
 from es_repro.report import ReportError
 from es_repro.report.__main__ import main
 from es_repro.report.studies.catalogue import STUDIES
-from es_repro.report.studies.command import judged
+from es_repro.report.studies.command import judged, packs
 from es_repro.report.studies.rates import as_yaml, tuned
 from es_repro.report.verdicts.command import read_frame
 
@@ -43,6 +44,16 @@ def put(root, levels=LEVEL, seeds=SEEDS):
 
 def found(root):
     return judged(STUDY, read_frame([root.path]))[0]
+
+
+def test_a_study_that_was_only_tuned_has_nothing_to_say_yet(root, tmp_path):
+    root.add(STUDY.tuning, "es", 1000, config={"dataset.split": "validation"})
+    place = tmp_path / STUDY.name / "records"
+    shutil.copytree(root.path, place)
+    assert list(packs(tmp_path)) == []
+    put(root, seeds=1)
+    shutil.copytree(root.path, place, dirs_exist_ok=True)
+    assert [(study.name, where) for study, _, where in packs(tmp_path)] == [(STUDY.name, place)]
 
 
 def contrast(root, method, control):
