@@ -21,10 +21,13 @@ from rich.console import Console
 from es_repro.config import exit_code
 from es_repro.judge.asked import parse
 from es_repro.judge.card import card
+from es_repro.judge.choices import decide_choices
+from es_repro.judge.choices_page import write_choices
 from es_repro.judge.page import page
-from es_repro.judge.session import judge, settle
+from es_repro.judge.session import Session, judge, settle, why_not
 from es_repro.judge.terminal import show
 from es_repro.judge.workloads import WORKLOADS
+from es_repro.process.machine import environment
 from es_repro.process.progress import RunBar
 from es_repro.selection import require
 from es_repro.storage.files import write_atomically, write_json
@@ -40,6 +43,7 @@ Does a selection method work? Many seeds, controls at equal cost, everyone tuned
   python -m es_repro.judge selector=my_module:MySelector    a class of your own
   python -m es_repro.judge method=es,eswp workload=noise    several, on one workload
   python -m es_repro.judge effort=full                      every method on every workload
+  python -m es_repro.judge choices effort=full              our defaults where papers leave it open
 
   method=NAME,...       of conf/method; method.KEY=VALUE behind it sets its keys
   selector=MODULE:CLASS the contract of es_repro.selection, built as
@@ -52,7 +56,7 @@ Does a selection method work? Many seeds, controls at equal cost, everyone tuned
   resolution=POINTS     seeds enough to decide differences of so many points (0.2)
   seeds=N               so many, whatever the pilot says
   device=cpu|cuda|auto  (cpu)
-  out=FOLDER            where the card goes (RUNS_ROOT/judge/card)
+  out=FOLDER            where the card or the choices go (RUNS_ROOT/judge/card)
 
 Runs are kept under RUNS_ROOT (runs): the same command goes on, or answers at once.
 """
@@ -66,25 +70,53 @@ def main(arguments: list[str] | None = None) -> int:
         print(HELP.format(workloads=", ".join(WORKLOADS)))
         return 0
     root = Path(os.environ.get("RUNS_ROOT", "runs"))
+    choosing = words[:1] == ["choices"]
     try:
-        asked = parse(words)
+        asked = parse(words[choosing:])
+        require(not (choosing and asked.arms), "choices", words[-1], "asked for without a method")
         session = settle(asked, root)
         out = Path(asked.settings.get("out", root / "judge" / "card"))
         ready("out", out)
         ready("RUNS_ROOT", root / "judge")
-        with RunBar("judge", enabled=True) as bar:
-            session.runner.show = bar.show
-            verdict = judge(session, partial(print, flush=True))
-        made = card(session, verdict, shlex.join(["python", "-m", "es_repro.judge", *words]))
-        page_file = write(made, out)
-        show(made, Console(width=None if sys.stdout.isatty() else WIDTH))
-        print(f"{session.runner.runs} runs made in {session.runner.seconds:.0f} s; {page_file}")
+        command = shlex.join(["python", "-m", "es_repro.judge", *words])
+        done = _choices(session, command, out) if choosing else _judge(session, command, out)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on", file=sys.stderr)
         return 128 + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - it ends in a line
         return exit_code(error)
-    return 0 if verdict.trials else 1
+    return 0 if done else 1
+
+
+def _judge(session: Session, command: str, out: Path) -> bool:
+    with RunBar("judge", enabled=True) as bar:
+        session.runner.show = bar.show
+        verdict = judge(session, partial(print, flush=True))
+    made = card(session, verdict, command)
+    page_file = write(made, out)
+    show(made, Console(width=None if sys.stdout.isatty() else WIDTH))
+    print(f"{session.runner.runs} runs made in {session.runner.seconds:.0f} s; {page_file}")
+    return bool(verdict.trials)
+
+
+def _choices(session: Session, command: str, out: Path) -> bool:
+    say, found, missing = partial(print, flush=True), [], {}
+    with RunBar("choices", enabled=True) as bar:
+        session.runner.show = bar.show
+        for workload in session.workloads:
+            why = why_not(workload, session, say)
+            if why:
+                missing[workload.name] = why
+                continue
+            found += decide_choices(workload, session.effort, session.runner, say)
+            made = {"command": command, "missing": missing} | environment(
+                session.runner.device, "fp32"
+            )
+            page_file = write_choices(made, found, out)
+    if found:
+        print(page_file.read_text(encoding="utf-8"))
+        print(f"{session.runner.runs} runs made in {session.runner.seconds:.0f} s; {page_file}")
+    return bool(found)
 
 
 def ready(name: str, folder: Path) -> None:

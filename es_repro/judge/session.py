@@ -16,7 +16,7 @@ from es_repro.process.machine import resolve_device
 from es_repro.selection import require
 from es_repro.selection.checks import as_int, as_real, one_of
 
-__all__ = ["EVERYONE", "HISTORY", "Session", "Verdict", "judge", "settle"]
+__all__ = ["EVERYONE", "HISTORY", "Session", "Verdict", "judge", "settle", "why_not"]
 
 # What is judged where nothing is asked for: every method, its ablations left out.
 EVERYONE = ("es", "eswp", "loss", "order", "infobatch", "ka", "ucb", "orderdp")
@@ -113,30 +113,36 @@ def judge(session: Session, say: Callable[[str], None]) -> Verdict:
     trials: dict[str, Trial] = {}
     missing: dict[str, str] = {}
     for workload in session.workloads:
-        try:
-            _ready(workload, session, say)
-        except UNREADABLE as error:
-            if session.named:
-                raise
-            missing[workload.name] = readable(error)
-        else:
+        why = why_not(workload, session, say)
+        if not why:
             try:
                 trials[workload.name] = run_trial(
                     workload, session.methods, session.history, session.effort, session.runner, say
                 )
             except NoneLeft as error:
-                missing[workload.name] = str(error)
-        if workload.name in missing:
-            say(f"{workload.name}: not tried: {missing[workload.name]}")
+                why = str(error)
+        if why:
+            missing[workload.name] = why
+            say(f"{workload.name}: not tried: {why}")
     return Verdict(trials, {name: findings(each) for name, each in trials.items()}, missing)
 
 
-def _ready(workload: Workload, session: Session, say: Callable[[str], None]) -> None:
-    """Read what it is trained and measured on, or make it, before any run."""
-    if workload.prepare is not None:
-        workload.prepare(say, session.runner.show)
-    for split in ("test", "validation"):
-        workload.problem(split)
+def why_not(workload: Workload, session: Session, say: Callable[[str], None]) -> str:
+    """Read what it is trained and measured on, or make it; answers why it cannot be, else "".
+
+    Raises:
+        OSError, ValueError, ImportError: the reason, of a workload that was asked for by name.
+    """
+    try:
+        if workload.prepare is not None:
+            workload.prepare(say, session.runner.show)
+        for split in ("test", "validation"):
+            workload.problem(split)
+    except UNREADABLE as error:
+        if session.named:
+            raise
+        return readable(error)
+    return ""
 
 
 def _number(text: str) -> float | str:
