@@ -71,8 +71,8 @@ def to_markdown(made: Mapping[str, Any], table: pd.DataFrame, picture: str) -> s
         "The alternative minus our default, in points of accuracy (on `logistic` of the distance "
         f"to the optimum), above 0: the alternative is better, with the {LEVEL:.0%} interval; "
         f"{seeds} seeds, paired, each side at its own tuned rate. The choices of a workload "
-        f"are corrected together by Holm; equivalent is within {margins} points. *FLOPs*: the alternative's over "
-        "ours.",
+        f"are corrected together by Holm; equivalent is within {margins} points. "
+        "*FLOPs*: the alternative's over ours.",
         f"![Differences of the alternatives to our defaults, by workload]({picture})",
         markdown.table(["choice", "ours", "alternative", "FLOPs", *workloads], rows),
     ]
