@@ -82,7 +82,11 @@ def _history(folder: Path) -> list[dict[str, Any]]:
 
 
 def load_config(folder: Path, data_root: str) -> DictConfig:
-    """A run's own config, with the precision that it resolved to and the data where they lie."""
+    """A run's own config, with the precision that it resolved to and the data where they lie.
+
+    A run unpacked from committed records names no place of another machine: the token cache is the
+    one beside the run.
+    """
     config = OmegaConf.load(folder / "config.yaml")
     assert isinstance(config, DictConfig)
     config.precision = json.loads((folder / "environment.json").read_text())["precision"]
@@ -90,6 +94,8 @@ def load_config(folder: Path, data_root: str) -> DictConfig:
         config.dataset.pop(described, None)
     if "data_root" in config.dataset:
         config.dataset.data_root = data_root
+    if "cache_root" in config.dataset:
+        config.dataset.cache_root = str(folder.parent / "cache")
     return config
 
 

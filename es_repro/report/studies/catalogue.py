@@ -43,6 +43,19 @@ _SPECS = (
         remarks=("Rates are those of the study without noise.",),
     ),
     Study(
+        name="cpu_cifar10_scoring", experiment="cpu/cifar10_scoring",
+        title="ES scored in train or in eval mode: batch norm's statistics",
+        arms={
+            "baseline": "Baseline", "short_es": "Baseline, 15 epochs", "es": "ES, train mode",
+            "es_eval": "ES, eval mode",
+        },
+        frontier=("short_es",),
+        shorts={"es": "short_es", "es_eval": "short_es"},
+        rivals={"es_eval": ("es",)},
+        primary=frozenset({("es_eval", "es")}), margin=0.5, seeds=12,
+        remarks=("All runs but those of eval mode are the decisive run's; so are the rates.",),
+    ),
+    Study(
         name="cpu_sst2", experiment="cpu/sst2", tuning="cpu/sst2_rates",
         title="Half of MiniLM-L6 fine-tuned on 8,000 sentences of SST-2",
         arms={
