@@ -19,6 +19,7 @@ from es_repro.parallel.bystander import Bystander
 from es_repro.parallel.ranks import Ranks, connect
 from es_repro.parallel.sharding import fit_to_shards, outline, shard
 from es_repro.parallel.world import world_size
+from es_repro.process.allocator import keep_freed_memory
 from es_repro.process.generators import seed_globals
 from es_repro.process.machine import Precision
 from es_repro.record import Record
@@ -200,6 +201,8 @@ def build_engine(
 ) -> Engine:
     """The engine, ready to `fit`; `ranks` are those that `connect` answers unless given."""
     ranks = ranks or connect(device, precision)
+    if device.type == "cpu":
+        keep_freed_memory()
     seed_globals(config.seed)
     make_model, make_task = instantiate(config.model), instantiate(config.task)
     model = make_model(**told(make_model, data.facts, "model"))

@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
     accumulation.add_argument("--json", metavar="FILE", help="all results for machines")
     commands.add_parser(
         "advise", parents=[_comparing()],
-        help="predictions of python -m es_repro.advise against whole runs, taken in turn",
+        help="predictions of python -m es_repro.advise against whole runs, epoch by epoch in turn",
     )  # fmt: skip
     return top
 

@@ -1,6 +1,9 @@
-"""Advice against what it predicts: whole short runs with and without selection, in turn."""
+"""Advice against what it predicts: whole short runs with and without selection, side by side.
 
-from collections.abc import Callable, Mapping, Sequence
+The runs take their epochs in turn: what the machine does for a minute it does to all of them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -23,7 +26,8 @@ from es_repro.selection import create, require, selector_class
 __all__ = ["CASES", "Compared", "Comparison", "Trial", "compare"]
 
 Method = tuple[str, dict[str, Any]]
-Run = Callable[[str, Mapping[str, Any]], tuple[float, float]]
+Epochs = Iterator[tuple[float, int]]  # seconds of each, and the samples that it trained
+Run = Callable[[str, Mapping[str, Any]], Epochs]
 
 COMMON = (
     "dataset=cifar10", "meta_batch_size=128", "++compile=false", "tracker=none",
@@ -56,7 +60,7 @@ class Trial:
     """How runs are compared.
 
     Attributes:
-        pairs: whole runs of every method.
+        pairs: whole runs of every method, each beside one without selection.
         num_samples: n, of a short epoch.
         num_epochs: E.
         rounds: of the advice.
@@ -144,7 +148,7 @@ def compare(
     show(0.0, f"{case}: advice")
     if workers is None:
         advice = advise_methods(config, device, data, methods, rounds=trial.rounds)
-        run: Run = partial(_engine_run, config, data, device)
+        run: Run = partial(_epochs, config, data, device)
     else:
         own = OwnLoop(
             lambda: _engine(config, data, device, "baseline", {}),
@@ -156,7 +160,8 @@ def compare(
         )
         rounds = min(trial.rounds, data.num_samples // config.meta_batch_size)
         advice, run = own.advise(methods, rounds), own.run
-    seconds, shares = _in_turn(run, [("baseline", {}), *methods], trial.pairs, case, show)
+    seconds, trained = _in_turn(run, [("baseline", {}), *methods], trial, case, show)
+    shares = trained[-1] / trained[-1, 0]
     rows = []
     for number, ((name, settings), row) in enumerate(zip(methods, advice.rows, strict=True), 1):
         cost = selector_class(name).expected_cost(trial.num_epochs, **settings)
@@ -168,7 +173,7 @@ def compare(
                 measured=estimate(seconds[:, number] / seconds[:, 0]),
                 ideal=row.ideal,
                 expected_share=cost.back_propagated,
-                trained_share=shares[number],
+                trained_share=float(shares[number]),
             )
         )
     return Comparison(case, described(data), advice, float(np.median(seconds[:, 0])), rows)
@@ -177,38 +182,41 @@ def compare(
 def _in_turn(
     run: Run,
     methods: Sequence[Method],
-    pairs: int,
+    trial: Trial,
     case: str,
     show: Callable[[float, str], None],
-) -> tuple[np.ndarray, list[float]]:
-    """Seconds [pairs, methods] of whole runs, the order reversed each time; the trained shares."""
-    seconds, shares = np.zeros((pairs, len(methods))), [0.0] * len(methods)
-    for pair in range(pairs):
-        order = range(len(methods))
-        for done, number in enumerate(order if pair % 2 == 0 else reversed(order)):
-            name, settings = methods[number]
-            show((pair + done / len(methods)) / pairs, f"{case}: {name}")
-            seconds[pair, number], shares[number] = run(name, settings)
-    return seconds, shares
+) -> tuple[np.ndarray, np.ndarray]:
+    """Seconds and trained samples [pairs, methods] of whole runs, epoch by epoch in turn."""
+    seconds, trained = (np.zeros((trial.pairs, len(methods))) for _ in range(2))
+    for pair in range(trial.pairs):
+        runs = [run(name, settings) for name, settings in methods]
+        for epoch in range(trial.num_epochs):
+            show((pair + epoch / trial.num_epochs) / trial.pairs, f"{case}: epoch {epoch}")
+            order = range(len(runs))
+            for number in order if (pair + epoch) % 2 == 0 else reversed(order):
+                taken = next(runs[number])
+                seconds[pair, number] += taken[0]
+                trained[pair, number] += taken[1]
+    return seconds, trained
 
 
-def _engine_run(
+def _epochs(
     config: DictConfig,
     data: ImageData,
     device: torch.device,
     name: str,
     settings: Mapping[str, Any],
-) -> tuple[float, float]:
-    """Train from end to end: seconds of training alone, and the share of samples trained."""
+) -> Epochs:
+    """Train from end to end; the seconds are those of training alone."""
     engine = _engine(config, data, device, name, settings)
     engine.alignment.left = 0  # a guard of a run's first steps, outside its clock
     engine.warm_up()
     for epoch in range(engine.settings.epochs):
+        before = engine.clock.train_seconds, engine.cost.bp_samples
         engine.epoch, engine.position = epoch, 0
         with engine.clock.running():
             engine.train_epoch()
-    share = engine.cost.bp_samples / (data.num_samples * engine.settings.epochs)
-    return engine.clock.train_seconds, share
+        yield engine.clock.train_seconds - before[0], engine.cost.bp_samples - before[1]
 
 
 def _engine(

@@ -1,12 +1,14 @@
 """A loop that a user would write, DataLoader and all: advised on, and run from end to end."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset
 
 from es_repro.advise import Advice, advise
@@ -31,6 +33,23 @@ class _Numbered(Dataset[tuple[int, Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[int, Tensor, int]:
         return index, *self._data[index]
+
+
+@dataclass(frozen=True, eq=False)
+class _Net:
+    module: nn.Module
+    optimizer: Optimizer
+    device: torch.device
+
+    def losses(self, batch: Batch) -> Tensor:
+        _, images, labels = batch
+        images = images.to(self.device, memory_format=torch.channels_last)
+        return F.cross_entropy(self.module(images), labels.to(self.device), reduction="none")
+
+    def update(self, loss: Tensor) -> None:
+        loss.backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
 
 
 class OwnLoop:
@@ -61,19 +80,19 @@ class OwnLoop:
 
     def advise(self, methods: Sequence[tuple[str, Mapping[str, Any]]], rounds: int) -> Advice:
         """Advice on it, as a user asks for it."""
-        self._fresh()
+        net = self._fresh()
         loader = self._loader(batch_size=self._batch_size, shuffle=True)
         return advise(
-            self._losses, loader, num_epochs=self._epochs, update=self._update, methods=methods,
-            ratios=[0.5, 0.25], rounds=rounds, restore=[self._net, self._optimizer],
+            net.losses, loader, num_epochs=self._epochs, update=net.update, methods=methods,
+            ratios=[0.5, 0.25], rounds=rounds, restore=[net.module, net.optimizer],
         )  # fmt: skip
 
-    def run(self, name: str, settings: Mapping[str, Any]) -> tuple[float, float]:
-        """Train from end to end: seconds, and the share of the samples that were trained.
+    def run(self, name: str, settings: Mapping[str, Any]) -> Iterator[tuple[float, int]]:
+        """Train from end to end: seconds of each epoch, and the samples that it trained.
 
         Starting the workers and their first batches, which take seconds, are left out once a run.
         """
-        self._fresh()
+        net = self._fresh()
         n = len(self._data)
         selector = create(name, n, self._epochs, device=self._device, **settings)
         sampler = PlannedBatchSampler(selector, self._batch_size)
@@ -81,42 +100,32 @@ class OwnLoop:
         loader = self._loader(batch_sampler=sampler)
         if self._workers:
             iter(loader)  # they live on
-        start, trained = time.perf_counter(), 0
         for epoch in range(self._epochs):
+            start, trained = time.perf_counter(), 0
             sampler.set_epoch(epoch)
             for batch in loader:
-                trained += self._step(selector, batch)
-        self._wait()
-        return time.perf_counter() - start, trained / (n * self._epochs)
+                trained += self._step(net, selector, batch)
+            self._wait()
+            yield time.perf_counter() - start, trained
 
-    def _step(self, selector: Selector, batch: Batch) -> int:
+    def _step(self, net: "_Net", selector: Selector, batch: Batch) -> int:
         index = batch[0].to(self._device)
         if selector.selects_batches:
             with torch.no_grad():
-                seen = self._losses(batch)
+                seen = net.losses(batch)
             picked = selector.select(index, seen)
             index = index[picked]
             rows = picked.cpu()
             batch = (batch[0][rows], batch[1][rows], batch[2][rows])
-        losses = self._losses(batch)
+        losses = net.losses(batch)
         if not selector.selects_batches:
             selector.observe(index, losses.detach())
-        self._update(selector.reduce(index, losses))
+        net.update(selector.reduce(index, losses))
         return len(index)
 
-    def _losses(self, batch: Batch) -> Tensor:
-        _, images, labels = batch
-        images = images.to(self._device, memory_format=torch.channels_last)
-        return F.cross_entropy(self._net(images), labels.to(self._device), reduction="none")
-
-    def _update(self, loss: Tensor) -> None:
-        loss.backward()
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-
-    def _fresh(self) -> None:
+    def _fresh(self) -> "_Net":
         engine = self._make()
-        self._net, self._optimizer = engine.net, engine.inner_optimizer
+        return _Net(engine.net, engine.inner_optimizer, self._device)
 
     def _loader(self, **batches: Any) -> "DataLoader[tuple[int, Tensor, int]]":  # noqa: ANN401  # its own arguments
         return DataLoader(
