@@ -70,45 +70,55 @@ def parser() -> argparse.ArgumentParser:
         "loader", parents=[shared, loading],
         help="our loader beside DataLoader with PIL transforms, alone and end to end",
     )  # fmt: skip
-    pairs = commands.add_parser(
-        "pairs",
+    commands.add_parser(
+        "pairs", parents=[_pairing()],
         help="time saved by runs that shared the machine, measured step against step",
         description="Interleaves steps of each row of an experiment with the baseline's, and "
         "writes paired.json beside the runs whose own clock cannot be compared. Leave the machine "
         "alone meanwhile: a measurement that others disturbed is not kept.",
-    )
-    pairs.add_argument("name", help="an experiment, or what its names start with: demo/table2")
-    pairs.add_argument("--runs", type=Path, default=Path(os.environ.get("RUNS_ROOT", "runs")))
-    pairs.add_argument("--data-root", default=os.environ.get("DATA_ROOT", "data"))
-    pairs.add_argument("--pairs", type=_count, default=15, help="measured rounds (%(default)s)")
-    pairs.add_argument("--again", action="store_true", help="also where it was measured before")
-    pairs.add_argument(
-        "--every", action="store_true",
-        help="also rows whose own clock compares: the table then holds both against each other",
     )  # fmt: skip
-    accumulation = commands.add_parser(
-        "accumulation",
+    commands.add_parser(
+        "accumulation", parents=[_accumulating()],
         help="updates of baseline, ES and ESWP by micro-batch: the low-memory claim of Table 9",
-    )
-    accumulation.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="of every run, such as subset=200"
-    )
-    accumulation.add_argument(
-        "--experiment", default="demo/table9_qwen_sft", help="whose model and data (%(default)s)"
-    )
-    accumulation.add_argument(
-        "--micro", type=_counts, default=[32, 16, 8, 4], metavar="N,...", help="(32,16,8,4)"
-    )
-    accumulation.add_argument("--pairs", type=_count, default=20, help="rounds (%(default)s)")
-    accumulation.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
-    accumulation.add_argument("--threads", type=_count, help="torch threads (torch's default)")
-    accumulation.add_argument("--data-root", default=os.environ.get("DATA_ROOT", "data"))
-    accumulation.add_argument("--json", metavar="FILE", help="all results for machines")
+    )  # fmt: skip
     commands.add_parser(
         "advise", parents=[_comparing()],
         help="predictions of python -m es_repro.advise against whole runs, epoch by epoch in turn",
     )  # fmt: skip
     return top
+
+
+def _pairing() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("name", help="an experiment, or what its names start with: demo/table2")
+    options.add_argument("--runs", type=Path, default=Path(os.environ.get("RUNS_ROOT", "runs")))
+    options.add_argument("--data-root", default=os.environ.get("DATA_ROOT", "data"))
+    options.add_argument("--pairs", type=_count, default=15, help="measured rounds (%(default)s)")
+    options.add_argument("--again", action="store_true", help="also where it was measured before")
+    options.add_argument(
+        "--every", action="store_true",
+        help="also rows whose own clock compares: the table then holds both against each other",
+    )  # fmt: skip
+    return options
+
+
+def _accumulating() -> argparse.ArgumentParser:
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="of every run, such as subset=200"
+    )
+    options.add_argument(
+        "--experiment", default="demo/table9_qwen_sft", help="whose model and data (%(default)s)"
+    )
+    options.add_argument(
+        "--micro", type=_counts, default=[32, 16, 8, 4], metavar="N,...", help="(32,16,8,4)"
+    )
+    options.add_argument("--pairs", type=_count, default=20, help="rounds (%(default)s)")
+    options.add_argument("--device", default="auto", help="auto, cpu or cuda (%(default)s)")
+    options.add_argument("--threads", type=_count, help="torch threads (torch's default)")
+    options.add_argument("--data-root", default=os.environ.get("DATA_ROOT", "data"))
+    options.add_argument("--json", metavar="FILE", help="all results for machines")
+    return options
 
 
 def _comparing() -> argparse.ArgumentParser:
