@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from es_repro.advise import Advice
 from es_repro.advise.ours import advise_methods, settled
 from es_repro.bench.own_loop import OwnLoop
-from es_repro.bench.ratios import Estimate, estimate
+from es_repro.bench.ratios import Estimate, runs_ratio
 from es_repro.bench.rigs import described, small_images
 from es_repro.build import build_engine
 from es_repro.data import ImageData
@@ -84,7 +84,7 @@ class Compared:
         method: its name.
         batch_ratio: b/B, or None.
         predicted: by the advice.
-        measured: medians over the pairs.
+        measured: see `runs_ratio`.
         ideal: in FLOPs.
         expected_share: of the samples trained, by the cost model.
         trained_share: counted.
@@ -117,7 +117,7 @@ class Comparison:
         case: its name in `CASES`.
         data: what the images were.
         advice: taken before the runs.
-        baseline_seconds: median of the runs without selection.
+        baseline_seconds: of the runs without selection, likewise.
         rows: one a method.
     """
 
@@ -161,7 +161,8 @@ def compare(
         rounds = min(trial.rounds, data.num_samples // config.meta_batch_size)
         advice, run = own.advise(methods, rounds), own.run
     seconds, trained = _in_turn(run, [("baseline", {}), *methods], trial, case, show)
-    shares = trained[-1] / trained[-1, 0]
+    whole = float(np.median(seconds[..., 0], axis=0).sum())
+    shares = trained / trained[0]
     rows = []
     for number, ((name, settings), row) in enumerate(zip(methods, advice.rows, strict=True), 1):
         cost = selector_class(name).expected_cost(trial.num_epochs, **settings)
@@ -170,13 +171,13 @@ def compare(
                 method=name,
                 batch_ratio=settings.get("batch_ratio"),
                 predicted=Estimate(row.time.median, row.time.low, row.time.high),
-                measured=estimate(seconds[:, number] / seconds[:, 0]),
+                measured=runs_ratio(seconds[..., number], seconds[..., 0]),
                 ideal=row.ideal,
                 expected_share=cost.back_propagated,
                 trained_share=float(shares[number]),
             )
         )
-    return Comparison(case, described(data), advice, float(np.median(seconds[:, 0])), rows)
+    return Comparison(case, described(data), advice, whole, rows)
 
 
 def _in_turn(
@@ -186,18 +187,18 @@ def _in_turn(
     case: str,
     show: Callable[[float, str], None],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds and trained samples [pairs, methods] of whole runs, epoch by epoch in turn."""
-    seconds, trained = (np.zeros((trial.pairs, len(methods))) for _ in range(2))
+    """Seconds [pairs, epochs, methods] of whole runs, and the samples that they train [methods]."""
+    seconds = np.zeros((trial.pairs, trial.num_epochs, len(methods)))
+    trained = np.zeros(seconds.shape)
     for pair in range(trial.pairs):
         runs = [run(name, settings) for name, settings in methods]
         for epoch in range(trial.num_epochs):
             show((pair + epoch / trial.num_epochs) / trial.pairs, f"{case}: epoch {epoch}")
             order = range(len(runs))
             for number in order if (pair + epoch) % 2 == 0 else reversed(order):
-                taken = next(runs[number])
-                seconds[pair, number] += taken[0]
-                trained[pair, number] += taken[1]
-    return seconds, trained
+                place = pair, epoch, number
+                seconds[place], trained[place] = next(runs[number])
+    return seconds, trained.sum(1)[-1]
 
 
 def _epochs(

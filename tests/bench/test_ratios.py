@@ -11,6 +11,7 @@ from es_repro.bench.ratios import (
     ideal_ratio,
     predicted_saving,
     realised_share,
+    runs_ratio,
 )
 from es_repro.selection import selector_class
 
@@ -94,3 +95,12 @@ def test_a_run_is_predicted_from_its_kinds_of_steps():
     found = predicted_saving([plain, selecting], 100)
     expected = 1 - (0.30 + 0.015 + 0.42)
     assert [found.median, found.low, found.high] == pytest.approx([expected] * 3)
+
+
+def test_a_spoilt_epoch_of_one_pair_does_not_count():
+    method, baseline = np.full((5, 3), 2.0), np.full((5, 3), 4.0)
+    method[1, 0], method[3, 1], baseline[4, 2] = 30.0, 9.0, 70.0
+    found = runs_ratio(method, baseline)
+    assert found.median == pytest.approx(0.5)
+    assert found.low <= 0.5 <= found.high
+    assert runs_ratio(np.full((2, 3), 2.0), np.full((2, 3), 4.0)) == Estimate(0.5, 0.5, 0.5)
