@@ -24,8 +24,8 @@ def add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "replay", help="how alike methods and betas would pick, from recorded losses",
         description="From runs trained with trace.losses=true, without training: which share of "
         "their picks any two methods have in common under equal random numbers, and how well each "
-        "weight foretells the next loss. Writes RESULTS/tables/NAME.{md,csv} and "
-        "RESULTS/figures/NAME.{png,pdf}, prints the table.",
+        "weight foretells the next loss. Writes RESULTS/replay/NAME.{md,csv,png,pdf}, prints the "
+        "table.",
     )  # fmt: skip
     parser.add_argument("names", nargs="+", metavar="RUN", help="hash or folder; several: means")
     parser.add_argument("--beta1", default=_BETA1, metavar="LIST", help=f"of ES ({_BETA1})")
@@ -49,17 +49,18 @@ def _replay(options: argparse.Namespace) -> None:
     _require_alike(records, options.names)
     pairs = compared(records, methods, ratio)
     found = sheet(pairs, records, ratio)
-    folder = options.results / "tables"
+    folder = options.results / "replay"
     folder.mkdir(parents=True, exist_ok=True)
-    text = f"# What methods would pick of the same losses\n\n{to_markdown(found)}"
+    picture = f"![Picks in common, and how well weights foretell losses]({options.name}.png)"
+    text = f"# What methods would pick of the same losses\n\n{picture}\n\n{to_markdown(found)}"
     (folder / f"{options.name}.md").write_text(text, encoding="utf-8")
     (folder / f"{options.name}.csv").write_text(to_csv(found), encoding="utf-8")
     with styled():
         figure = draw(pairs, found.legend)
         figure.draw_without_rendering()
-    written = save(figure, options.results / "figures" / f"{options.name}.png")
+    save(figure, folder / f"{options.name}.png")
     print(text)
-    print(f"written: {folder / options.name}.md, .csv; {written[0]}, .pdf")
+    print(f"written: {folder / options.name}.md, .csv, .png, .pdf")
 
 
 def _record(root: Path, name: str) -> LossRecord:

@@ -103,13 +103,13 @@ def command(traced, *arguments):
 def test_the_command_writes_table_and_figure(traced, capsys):
     assert command(traced, "run0", "run1", "--beta1", "0,0.2", "--beta2", "0.9") == 0
 
-    text = (traced / "results" / "tables" / "replay.md").read_text()
+    text = (traced / "results" / "replay" / "replay.md").read_text()
     assert "| ES (0.2, 0.9) |" in text
     assert "2 runs (digits, trained by baseline), n = 80, 3 epochs, B = 16, b/B = 0.25" in text
     assert "two independent uniform draws share 25" in text
-    assert (traced / "results" / "tables" / "replay.csv").read_text().count("\n") == 1 + 5 * 5
+    assert (traced / "results" / "replay" / "replay.csv").read_text().count("\n") == 1 + 5 * 5
     for suffix in ("png", "pdf"):
-        assert (traced / "results" / "figures" / f"replay.{suffix}").stat().st_size > 10_000
+        assert (traced / "results" / "replay" / f"replay.{suffix}").stat().st_size > 10_000
     assert text in capsys.readouterr().out
 
 
