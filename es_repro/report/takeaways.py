@@ -8,7 +8,7 @@ import pandas as pd
 
 from es_repro.report import markdown
 from es_repro.report.studies.deciding import to_decide
-from es_repro.report.studies.findings import Findings
+from es_repro.report.studies.findings import Findings, unfinished
 from es_repro.report.studies.frontier import ALT
 from es_repro.report.studies.study import Study
 from es_repro.report.studies.written import difference_cell
@@ -44,6 +44,7 @@ def takeaways(
 
 def _study(study: Study, found: Findings) -> Iterator[str]:
     yield f"## {study.title}"
+    yield from filter(None, [unfinished(study, found)])
     yield f"![{ALT}]({study.name}/frontier.png)"
     primary = found.contrasts[found.contrasts["role"] == "primary"]
     yield markdown.table(_CONTRAST, [_contrast(study, found, one) for _, one in primary.iterrows()])

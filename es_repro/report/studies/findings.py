@@ -11,7 +11,7 @@ from es_repro.report.verdicts.arms import Records, Values
 from es_repro.report.verdicts.claim import Arm
 from es_repro.statistics import Decision, Trial, decide, decide_all, equivalent_gain, trial
 
-__all__ = ["ARMS", "CONTRASTS", "LEVEL", "Findings", "findings"]
+__all__ = ["ARMS", "CONTRASTS", "LEVEL", "Findings", "findings", "unfinished"]
 
 LEVEL = 0.95
 _LEAST_SEEDS = 3
@@ -71,6 +71,17 @@ def findings(study: Study, records: Records) -> Findings:
     ]  # fmt: skip
     contrasts = pd.DataFrame(lines, columns=list(CONTRASTS)).astype(CONTRASTS)
     return Findings(arms, contrasts, runs)
+
+
+def unfinished(study: Study, found: Findings) -> str:
+    """How far a study is that has fewer seeds than were planned; "" where it has all."""
+    seeds = int(found.arms["seeds"].min())
+    if seeds >= study.seeds:
+        return ""
+    return (
+        f"**Unfinished**: {seeds} of the {study.seeds} planned seeds in every arm. Words and "
+        "intervals below are those of a look in between; the last one decides."
+    )
 
 
 def _trials(study: Study, there: dict[str, Values]) -> Iterator[tuple[tuple[str, str], Trial]]:

@@ -7,7 +7,7 @@ import pandas as pd
 from es_repro.report.document import provenance
 from es_repro.report.firstscreen import FirstScreen, unrun_note
 from es_repro.report.page.blocks import Grid
-from es_repro.report.studies.findings import Findings
+from es_repro.report.studies.findings import Findings, unfinished
 from es_repro.report.studies.frontier import ALT
 from es_repro.report.studies.study import Study
 from es_repro.report.studies.written import ARM_COLUMNS, arm_cells, difference_cell
@@ -71,5 +71,6 @@ def _notes(study: Study, found: Findings, missing: Iterable[Gap]) -> list[str]:
             for _, one in primary.iterrows()
         )
         notes.append(f"Named before the first run ([plan](results/PLAN.md)): {each}.")
+    notes += filter(None, [unfinished(study, found)])
     notes += unrun_note(missing)
     return notes

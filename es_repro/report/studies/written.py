@@ -7,7 +7,7 @@ import pandas as pd
 from es_repro.report import markdown
 from es_repro.report.document import listing, provenance
 from es_repro.report.sheet import number
-from es_repro.report.studies.findings import Findings
+from es_repro.report.studies.findings import Findings, unfinished
 from es_repro.report.studies.study import Study
 
 __all__ = ["ARM_COLUMNS", "arm_cells", "difference_cell", "to_markdown"]
@@ -47,7 +47,7 @@ def to_markdown(
         pictures: what each figure shows, and its file beside the page; the frontier first.
     """
     shown = [f"![{alt}]({name})" for alt, name in pictures.items()]
-    sections = [f"# {study.title}", shown[0]]
+    sections = [f"# {study.title}", *filter(None, [unfinished(study, found)]), shown[0]]
     sections.append(markdown.table(ARM_COLUMNS, arm_cells(found.arms)))
     heads = ("contrast", "difference, points", "margin", "p", "verdict")
     sections += ["## Contrasts", markdown.table(heads, _contrasts(study, found.contrasts))]

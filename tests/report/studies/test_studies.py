@@ -12,6 +12,7 @@ from es_repro.report import ReportError
 from es_repro.report.__main__ import main
 from es_repro.report.studies.catalogue import STUDIES
 from es_repro.report.studies.command import judged, packs
+from es_repro.report.studies.findings import unfinished
 from es_repro.report.studies.rates import as_yaml, tuned
 from es_repro.report.verdicts.command import read_frame
 
@@ -108,12 +109,20 @@ def test_a_study_begun_shows_what_there_is_and_says_what_lacks(root, tmp_path, c
     assert main(["study", "cpu_cifar10", "--runs", str(root.path), "--results", str(out)]) == 0
     page = (out / "cpu_cifar10" / "README.md").read_text()
     assert "| InfoBatch | infobatch of cpu/cifar10: not run | 0 |" in page
+    assert "**Unfinished**: 0 of the 12 planned seeds in every arm." in page
     assert "**ES against Baseline**" in page
     assert "loss_anneal**" not in page
     assert (out / "cpu_cifar10" / "frontier.png").stat().st_size > 10_000
     assert "PLACE" in page
     assert str(root.path) not in page
     assert "written: " in capsys.readouterr().out
+
+
+def test_a_study_is_unfinished_until_every_arm_has_its_seeds(root):
+    put(root, seeds=11)
+    assert "11 of the 12 planned" in unfinished(STUDY, found(root))
+    put(root)
+    assert unfinished(STUDY, found(root)) == ""
 
 
 def test_two_seeds_decide_nothing(root):
