@@ -21,6 +21,8 @@ from es_repro.statistics.drawing import drawn_means
 
 __all__ = ["Gain", "equivalent_gain"]
 
+_ROUNDING = 1e-9  # of a cost that went through its logarithm
+
 
 @dataclass(frozen=True)
 class Gain:
@@ -41,7 +43,9 @@ class Gain:
 
     def shown(self, value: float, digits: int = 2) -> str:
         """`value` with the sign of a bound where the frontier ends."""
-        sign = "≤" if value <= self.at_least_known else "≥" if value >= self.at_most_known else ""
+        below = value <= self.at_least_known * (1 + _ROUNDING)
+        above = value >= self.at_most_known * (1 - _ROUNDING)
+        sign = "≤" if below else "≥" if above else ""
         return f"{sign}{value:.{digits}f}"
 
     def __str__(self) -> str:

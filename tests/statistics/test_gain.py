@@ -26,6 +26,15 @@ def test_outside_the_frontier_stands_a_bound():
     assert (below.value, str(below)) == (0.5, "≤0.50 [≤0.50, ≤0.50]")
 
 
+@pytest.mark.parametrize("scale", [9.00117504e12, 1 / 3, 7.0, 1e-9])
+def test_a_bound_reads_as_one_whatever_the_unit_of_cost(scale):
+    budgets, cost = [scale * budget for budget in BUDGETS], 1.236 * scale
+    below = equivalent_gain(budgets, FRONTIER, cost, [9.0, 9.0])
+    above = equivalent_gain(budgets, FRONTIER, cost, [31.0, 31.0])
+    assert str(below) == "≤0.81 [≤0.81, ≤0.81]"
+    assert str(above) == "≥3.24 [≥3.24, ≥3.24]"
+
+
 def test_a_frontier_out_of_order_is_pooled():
     # 20 and 10 pool to 15: 15 is reached at the first of the two, 22.5 half-way to 30
     crooked = [[5.0] * 2, [20.0] * 2, [10.0] * 2, [30.0] * 2]
