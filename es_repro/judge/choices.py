@@ -70,7 +70,7 @@ CHOICES = (
     Choice("ES: betas", "(0.2, 0.9)", "(0.2, 0.8), ESWP's", "es", {"beta2": "0.8"}),
     Choice("ES: betas", "(0.2, 0.9)", "(0.9, 0.9), no differences", "es", {"beta1": "0.9"}),
     # With a whole epoch first none is unseen.
-    Choice("ESWP from the first epoch: weight of the unseen", "mean", "literal (0)", "eswp",
+    Choice("ESWP from the first epoch: weight of the unseen", "mean", "literal (1/n)", "eswp",
            {"unseen_weight": "literal"}, given={"annealing_start": "0"}),
     Choice("InfoBatch: rescaling", "1/(1-r)", "none", "infobatch",
            selector=f"{__name__}:{Unscaled.__name__}"),
