@@ -224,7 +224,7 @@ def test_sweeps_ask_for_every_method_and_control(compose_run):
         "eswp_r0.3", "eswp_r0.5", "random_r0.3", "random_r0.5",  # Table 4 and its controls
         "short_eswp_r0.3", "short_eswp_r0.5",
         "orderdp",  # a rival since
-        "short_75", "random_flops",  # the studies' own controls
+        "short_75", "random_flops", "es_eval",  # the studies' own arms
     }  # fmt: skip
     rows = {x.stem for x in (CONF / "method").glob("*.yaml")} - others
     for sweep in ("table2", "demo/table2", "demo/digits", "table3", "small/table3", "demo/table3"):

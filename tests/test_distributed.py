@@ -35,6 +35,7 @@ def union(ranks):
     return [sorted(chain.from_iterable(step)) for step in steps]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["baseline", "infobatch", "ucb", "ka", "random_set"])
 @pytest.mark.parametrize("sync", ["step", "epoch"])
 def test_set_level_methods_train_on_what_one_process_does(quick, tmp_path, method, sync):
@@ -141,6 +142,7 @@ def test_ranks_take_equally_many_steps_whatever_is_left(quick, tmp_path):
     assert all(len(set(step)) == len(step) for step in union([first, second]))
 
 
+@pytest.mark.slow
 def test_a_killed_rank_ends_the_others_and_the_run_goes_on(quick, tmp_path):
     overrides = ("method=es", "meta_batch_size=20", "epochs=4", "run.checkpoint_every_steps=4")
     whole, _ = on_two(quick(*overrides, f"run.root={tmp_path / 'whole'}"), tmp_path)
@@ -174,6 +176,7 @@ def same(one, two):
     return one == two
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["es", "ka", "infobatch"])
 def test_two_ranks_continue_what_one_process_began(quick, tmp_path, method, monkeypatch):
     overrides = (f"method={method}", *STILL, "optimizer.lr=0.1")
@@ -296,6 +299,7 @@ def test_a_bad_loss_on_one_rank_stops_all_at_the_same_step(quick, tmp_path, sync
         assert "epoch 0, batch 0" in answers[0]
 
 
+@pytest.mark.slow
 def test_sharded_parameters_train_save_and_resume(quick, tmp_path):
     overrides = ("method=es", "meta_batch_size=20", "epochs=3", "run.checkpoint_every_steps=4")
     plain, _ = on_two(quick(*overrides, f"run.root={tmp_path / 'ddp'}"), tmp_path)

@@ -30,6 +30,7 @@ def on_two(config, tmp_path):
     return first, second
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("method", ["baseline", "eswp"])
 def test_two_ranks_fine_tune_one_model(fine_tune, tmp_path, method, strategy):

@@ -57,6 +57,7 @@ def test_two_ranks_keep_the_trace_of_one(quick, tmp_path, method):
     torch.testing.assert_close(after[seen], before[seen], rtol=2e-3, atol=1e-3)  # halves
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_the_replay_of_two_ranks_repeats_each_rank_s_picks(quick, tmp_path, strategy):
     # 161 samples: one is left out, and last batches are short.
@@ -82,6 +83,7 @@ def test_the_replay_of_two_ranks_repeats_each_rank_s_picks(quick, tmp_path, stra
     assert summary["cost/bp_samples"] == trace.num_rows(16, 2)
 
 
+@pytest.mark.slow
 def test_a_trace_of_two_ranks_is_exact_across_a_kill(quick, tmp_path):
     asked = ("method=eswp", "meta_batch_size=20", "epochs=4", "run.checkpoint_every_steps=3", *KEEP)
     whole, _ = on_two(quick(*asked, f"run.root={tmp_path / 'whole'}"), tmp_path)

@@ -103,6 +103,7 @@ def compare(quick, tmp_path, method, kills, seed):
     return hits
 
 
+@pytest.mark.slow
 def test_a_few_kills(quick, tmp_path):
     assert compare(quick, tmp_path, "eswp", kills=4, seed=0) > 0
 
@@ -117,6 +118,7 @@ def test_many_kills(quick, tmp_path, method, seed):
     assert hits >= 3  # 7 methods: at least 21 kill points in all
 
 
+@pytest.mark.slow
 def test_history_after_a_kill_reads_as_one(quick, tmp_path):
     root = tmp_path / "runs"
 

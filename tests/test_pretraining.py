@@ -63,6 +63,7 @@ def test_with_b_equal_to_b_nothing_is_scored(pretrain, method, share):
     assert summary["cost/bp_samples"] == 200 * 4 * share
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
 def test_the_masks_of_the_evaluation_are_one_process_s_on_two_ranks(quick, tmp_path, strategy):
     still = (*MAE, "method=baseline", "epochs=1", "subset=160", "meta_batch_size=40")
