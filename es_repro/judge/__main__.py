@@ -100,19 +100,20 @@ def _judge(session: Session, command: str, out: Path) -> bool:
 
 
 def _choices(session: Session, command: str, out: Path) -> bool:
-    say, found, missing = partial(print, flush=True), [], {}
+    say, found = partial(print, flush=True), []
+    missing: dict[str, str] = {}
+    made = {"command": command, "missing": missing} | environment(session.runner.device, "fp32")
     with RunBar("choices", enabled=True) as bar:
         session.runner.show = bar.show
         for workload in session.workloads:
             why = why_not(workload, session, say)
             if why:
                 missing[workload.name] = why
-                continue
-            found += decide_choices(workload, session.effort, session.runner, say)
-            made = {"command": command, "missing": missing} | environment(
-                session.runner.device, "fp32"
-            )
-            page_file = write_choices(made, found, out)
+                say(f"{workload.name}: not tried: {why}")
+            else:
+                found += decide_choices(workload, session.effort, session.runner, say)
+            if found:
+                page_file = write_choices(made, found, out)
     if found:
         print(page_file.read_text(encoding="utf-8"))
         print(f"{session.runner.runs} runs made in {session.runner.seconds:.0f} s; {page_file}")

@@ -12,11 +12,10 @@ from torch import Tensor
 
 from es_repro.judge.arms import Arm
 from es_repro.judge.asked import method_arm, selector_arm
-from es_repro.judge.bed import Member
 from es_repro.judge.planning import LEVEL
 from es_repro.judge.runner import Runner
-from es_repro.judge.trial import Effort, Lane
-from es_repro.judge.tuning import FIRST_TUNING_SEED, USUAL_RATES, tune
+from es_repro.judge.trial import Effort, reported_lane
+from es_repro.judge.tuning import USUAL_RATES, tune
 from es_repro.judge.workloads import Workload
 from es_repro.selection.infobatch import InfoBatch
 from es_repro.statistics import Decision, decide_all, trial
@@ -123,7 +122,10 @@ def decide_choices(
     seeds = effort.fixed_seeds(workload, tuning, len(arms)) or effort.limit(workload)
     runner.expect(tuning + seeds * len(arms))
     say(f"{workload.name}: {len(arms)} arms, {seeds} seeds each, {len(pairs)} choices")
-    lanes = {name: _lane(arm, workload, effort, runner, seeds) for name, arm in arms.items()}
+    lanes = {}
+    for name, arm in arms.items():
+        tuned = tune(arm, workload, runner, effort.tuning_seeds)
+        lanes[name] = reported_lane(arm, tuned, workload, seeds, runner)
     sign = 1 if workload.larger_is_better else -1
 
     def scores(arm: Arm) -> np.ndarray:
@@ -141,9 +143,3 @@ def decide_choices(
         )
         for number, (choice, (ours, other)) in enumerate(zip(choices, pairs, strict=True))
     ]  # fmt: skip
-
-
-def _lane(arm: Arm, workload: Workload, effort: Effort, runner: Runner, seeds: int) -> Lane:
-    tuned = tune(arm, workload, runner, effort.tuning_seeds)
-    members = [Member(seed, tuned.rate) for seed in range(min(seeds, FIRST_TUNING_SEED))]
-    return Lane(arm, tuned, runner.outcome(arm, workload, members, "test"))

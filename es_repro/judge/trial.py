@@ -13,7 +13,7 @@ from es_repro.judge.store import NotKept
 from es_repro.judge.tuning import FIRST_TUNING_SEED, USUAL_RATES, Tuned, tune
 from es_repro.judge.workloads import Workload
 
-__all__ = ["Effort", "Lane", "NoneLeft", "Trial", "run_trial"]
+__all__ = ["Effort", "Lane", "NoneLeft", "Trial", "reported_lane", "run_trial"]
 
 ARMS_OF_A_METHOD = 3  # itself and its random controls: for a progress bar
 
@@ -63,6 +63,12 @@ class Lane:
     def cost(self, workload: Workload) -> float:
         """FLOPs, in whole budgets of the baseline."""
         return float(self.outcome.epochs_of_flops.mean()) / workload.epochs
+
+
+def reported_lane(arm: Arm, tuned: Tuned, workload: Workload, seeds: int, runner: Runner) -> Lane:
+    """The reported runs of an arm at its rate: seeds from 0, none of which tuned it."""
+    members = [Member(seed, tuned.rate) for seed in range(min(seeds, FIRST_TUNING_SEED))]
+    return Lane(arm, tuned, runner.outcome(arm, workload, members, "test"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,10 +212,8 @@ class _Course:
         lanes: dict[str, Lane] = {}
 
         def run_one(arm: Arm) -> None:
-            found, seeds = self.tuned[arm.name][1], range(min(plan.seeds, FIRST_TUNING_SEED))
-            members = [Member(seed, found.rate) for seed in seeds]
-            outcome = self.runner.outcome(arm, self.workload, members, "test")
-            lanes[arm.name] = Lane(arm, found, outcome)
+            tuned = self.tuned[arm.name][1]
+            lanes[arm.name] = reported_lane(arm, tuned, self.workload, plan.seeds, self.runner)
 
         for arm, _ in self.tuned.values():
             self._attempt(arm, run_one)

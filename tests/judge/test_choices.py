@@ -1,10 +1,12 @@
 """Choices on a toy: both sides run alike, and what is said of them."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 import torch
 
-from es_repro.judge import choices
+from es_repro.judge import __main__, choices, session
 from es_repro.judge.choices import CHOICES, Choice, Unscaled, decide_choices
 from es_repro.judge.choices_page import as_frame
 from es_repro.judge.runner import Runner
@@ -74,3 +76,22 @@ def test_a_method_cannot_be_asked_for_beside(command):
     assert code != 0
     assert err.count("\n") == 1
     assert "without a method" in err
+
+
+def test_a_workload_without_data_is_named_on_the_page_though_it_comes_last(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(decide_choices, "__defaults__", ((SAME,),))
+    monkeypatch.setattr(session, "WORKLOADS", {"toy": TOY, "gone": replace(TOY, name="gone")})
+    why_not = __main__.why_not
+    monkeypatch.setattr(
+        __main__, "why_not",
+        lambda workload, *rest: "no data" if workload.name == "gone" else why_not(workload, *rest),
+    )  # fmt: skip
+    code, out, _ = command("choices", "workload=toy,gone", "seeds=10", "out=mine")
+    assert code == 0
+    assert "gone: not tried: no data" in out
+    assert "gone: not tried: no data" in (tmp_path / "mine" / "choices.md").read_text()
+    code, out, _ = command("choices", "workload=gone", "seeds=10", "out=none")
+    assert code == 1
+    assert "gone: not tried: no data" in out
