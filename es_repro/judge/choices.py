@@ -7,7 +7,6 @@ decided together.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from torch import Tensor
 
 from es_repro.judge.arms import Arm
@@ -126,13 +125,9 @@ def decide_choices(
     for name, arm in arms.items():
         tuned = tune(arm, workload, runner, effort.tuning_seeds)
         lanes[name] = reported_lane(arm, tuned, workload, seeds, runner)
-    sign = 1 if workload.larger_is_better else -1
-
-    def scores(arm: Arm) -> np.ndarray:
-        return sign * lanes[arm.name].outcome.scores.astype(np.float64)
-
+    scores = {name: lane.scores(workload) for name, lane in lanes.items()}
     trials = {
-        str(number): trial(scores(other), scores(ours), margin=effort.resolution)
+        str(number): trial(scores[other.name], scores[ours.name], margin=effort.resolution)
         for number, (ours, other) in enumerate(pairs)
     }
     decisions = decide_all(trials, LEVEL)

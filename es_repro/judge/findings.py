@@ -123,5 +123,4 @@ def controls_of(one: Trial, method: str) -> dict[str, str]:
 
 def _scores(one: Trial) -> dict[str, np.ndarray]:
     """By arm [seeds, examples], larger being better."""
-    sign = 1 if one.workload.larger_is_better else -1
-    return {name: sign * lane.outcome.scores.astype(np.float64) for name, lane in one.lanes.items()}
+    return {name: lane.scores(one.workload) for name, lane in one.lanes.items()}

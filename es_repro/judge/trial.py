@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from es_repro.judge.arms import Arm, baseline_at, frontier, random_at, short_of
 from es_repro.judge.bed import Member, Outcome
 from es_repro.judge.pilot import question
@@ -63,6 +65,11 @@ class Lane:
     def cost(self, workload: Workload) -> float:
         """FLOPs, in whole budgets of the baseline."""
         return float(self.outcome.epochs_of_flops.mean()) / workload.epochs
+
+    def scores(self, workload: Workload) -> np.ndarray:
+        """[seeds, examples] float64, larger being better."""
+        sign = 1 if workload.larger_is_better else -1
+        return sign * self.outcome.scores.astype(np.float64)
 
 
 def reported_lane(arm: Arm, tuned: Tuned, workload: Workload, seeds: int, runner: Runner) -> Lane:

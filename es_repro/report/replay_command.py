@@ -1,20 +1,25 @@
 """What methods would have picked in runs that kept their losses: `report replay RUN...`."""
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from es_repro.report import ReportError
+from es_repro.report.document import provenance
 from es_repro.report.figures.overlap import draw
 from es_repro.report.folders import read_run, run_root
+from es_repro.report.markdown import bullets
 from es_repro.report.render import to_csv, to_markdown
 from es_repro.report.replaying import LossRecord, candidates, compared, sheet
+from es_repro.report.runs import Member, tidy
 from es_repro.report.style import save, styled
 from es_repro.storage.trace_files import TraceDamaged, read_losses
 
 __all__ = ["add_replay"]
 
 _BETA1, _BETA2 = "0.2,0.5,0.8,0.9", "0.5,0.9,0.99"  # around the paper's (0.2, 0.9)
+_BATCH_RATIO = 0.25
 _DEAR = 2 / 3  # above it, scoring costs more than selection saves
 
 
@@ -31,8 +36,9 @@ def add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--beta1", default=_BETA1, metavar="LIST", help=f"of ES ({_BETA1})")
     parser.add_argument("--beta2", default=_BETA2, metavar="LIST", help=f"of ES ({_BETA2})")
     parser.add_argument(
-        "--batch-ratio", type=float, default=0.25, metavar="F", help="b/B, in (0, 2/3] (0.25)"
-    )
+        "--batch-ratio", type=float, default=_BATCH_RATIO, metavar="F",
+        help=f"b/B, in (0, 2/3] ({_BATCH_RATIO})",
+    )  # fmt: skip
     parser.add_argument("--runs", type=Path, metavar="ROOT", help="(RUNS_ROOT, else runs)")
     parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
     parser.add_argument("--name", default="replay", help="of the files (replay)")
@@ -45,14 +51,16 @@ def _replay(options: argparse.Namespace) -> None:
         raise ReportError(f"--batch-ratio {ratio}: must be in (0, 2/3]")
     methods = candidates(_betas("beta1", options.beta1), _betas("beta2", options.beta2))
     root = run_root(options.runs)
-    records = [_record(root, name) for name in options.names]
+    folders = [_folder(root, name) for name in options.names]
+    records = [_record(folder) for folder in folders]
     _require_alike(records, options.names)
     pairs = compared(records, methods, ratio)
     found = sheet(pairs, records, ratio)
     folder = options.results / "replay"
     folder.mkdir(parents=True, exist_ok=True)
     picture = f"![Picks in common, and how well weights foretell losses]({options.name}.png)"
-    text = f"# What methods would pick of the same losses\n\n{picture}\n\n{to_markdown(found)}"
+    head = f"# What methods would pick of the same losses\n\n{picture}\n\n{to_markdown(found)}"
+    text = f"{head}\n## Provenance\n\n{bullets(_provenance(folders, records, options))}\n"
     (folder / f"{options.name}.md").write_text(text, encoding="utf-8")
     (folder / f"{options.name}.csv").write_text(to_csv(found), encoding="utf-8")
     with styled():
@@ -63,9 +71,13 @@ def _replay(options: argparse.Namespace) -> None:
     print(f"written: {folder / options.name}.md, .csv, .png, .pdf")
 
 
-def _record(root: Path, name: str) -> LossRecord:
-    """The losses of a run, by its hash or its folder."""
-    folder = Path(name) if len(Path(name).parts) > 1 else root / name
+def _folder(root: Path, name: str) -> Path:
+    """Of a run, by its hash or its folder."""
+    return Path(name) if len(Path(name).parts) > 1 else root / name
+
+
+def _record(folder: Path) -> LossRecord:
+    """The losses of a run."""
     try:
         losses = read_losses(folder)
     except TraceDamaged as error:
@@ -81,6 +93,23 @@ def _record(root: Path, name: str) -> LossRecord:
     except (KeyError, ValueError, AssertionError) as error:
         raise ReportError(f"{folder / 'config.yaml'}: damaged, so batches are unknown") from error
     return LossRecord(losses, batch, seed, about)
+
+
+def _provenance(
+    folders: Sequence[Path], records: Sequence[LossRecord], options: argparse.Namespace
+) -> list[str]:
+    """Where the runs come from; a run is called by its hash, wherever its folder lies."""
+    names = [folder.name for folder in folders]
+    runs = {folder.name: read_run(folder) for folder in folders}
+    members = [
+        Member("replay", "losses", record.seed, name)
+        for name, record in zip(names, records, strict=True)
+    ]
+    words = ["python", "-m", "es_repro.report", "replay", *names, "--name", options.name]
+    for option, usual in (("beta1", _BETA1), ("beta2", _BETA2), ("batch_ratio", _BATCH_RATIO)):
+        given = getattr(options, option)
+        words += [] if given == usual else [f"--{option.replace('_', '-')}", f"{given}"]
+    return provenance(tidy(members, runs), [shlex.join(words)])
 
 
 def _require_alike(records: Sequence[LossRecord], names: Sequence[str]) -> None:

@@ -91,6 +91,9 @@ def traced(tmp_path):
             f"seed: {seed}\nmeta_batch_size: 16\n"
             "dataset: {_target_: es_repro.data.digits}\nmethod: {name: baseline}\n"
         )
+        (folder / "environment.json").write_text(
+            '{"commit": "0123456789abcdef", "device_name": "a processor", "threads": 1}'
+        )
         (folder / "done").touch()
     return tmp_path
 
@@ -107,6 +110,10 @@ def test_the_command_writes_table_and_figure(traced, capsys):
     assert "| ES (0.2, 0.9) |" in text
     assert "2 runs (digits, trained by baseline), n = 80, 3 epochs, B = 16, b/B = 0.25" in text
     assert "two independent uniform draws share 25" in text
+    words = "report replay run0 run1 --name replay --beta1 0,0.2 --beta2 0.9`"
+    assert f"- Command: `python -m es_repro.{words}\n- Runs: 2 finished" in text
+    assert "- Commit: 0123456789\n- Device: a processor, threads: 1" in text
+    assert "- Seeds: 0, 1\n- Data: digits" in text
     assert (traced / "results" / "replay" / "replay.csv").read_text().count("\n") == 1 + 5 * 5
     for suffix in ("png", "pdf"):
         assert (traced / "results" / "replay" / f"replay.{suffix}").stat().st_size > 10_000
