@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from es_repro.data import Data
 from es_repro.engine import Engine
@@ -187,6 +188,20 @@ def told(make: partial[Any], facts: Mapping[str, int], group: str) -> dict[str, 
     return {name: facts[name] for name in asked if name in facts}
 
 
+def _build_model(
+    config: DictConfig, data: Data, ranks: Ranks, device: torch.device
+) -> tuple[nn.Module, nn.Module | None]:
+    """The model on its device and, where it is sharded, its outline."""
+    make = instantiate(config.model)
+    model = make(**told(make, data.facts, "model"))
+    if ranks.mesh is None:
+        return model.to(device, memory_format=torch.channels_last), None
+    model = model.to(device)  # sharding asks for contiguous parameters
+    twin = outline(model)
+    shard(model, ranks.mesh["data_parallel"])
+    return model, twin
+
+
 def build_engine(
     config: DictConfig,
     *,
@@ -204,15 +219,8 @@ def build_engine(
     if device.type == "cpu":
         keep_freed_memory()
     seed_globals(config.seed)
-    make_model, make_task = instantiate(config.model), instantiate(config.task)
-    model = make_model(**told(make_model, data.facts, "model"))
-    if ranks.mesh is not None:  # sharding asks for contiguous parameters
-        model = model.to(device)
-        twin = outline(model)
-        shard(model, ranks.mesh["data_parallel"])
-    else:
-        model, twin = model.to(device, memory_format=torch.channels_last), None
-    make_optimizer = instantiate(config.optimizer)
+    model, twin = _build_model(config, data, ranks, device)
+    make_task, make_optimizer = instantiate(config.task), instantiate(config.optimizer)
     rates = {"lr": config.optimizer.lr, "weight_decay": config.optimizer.weight_decay}
     optimizer = make_optimizer(instantiate(config.parameter_groups)(model, **rates))
     exports = Exports(
