@@ -25,7 +25,7 @@ PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 t
 
 .PHONY: help setup demo paper test test-slow lint docs pretrained theory verdicts bench judge advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
-	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 cpu_cifar10 cpu_cifar10_noise cpu_cifar10_scoring cpu_sst2
+	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 cpu_cifar10 cpu_cifar10_noise cpu_cifar10_picks cpu_cifar10_scoring cpu_sst2
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|small|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -153,7 +153,7 @@ fig7: setup ## Figure 7: the betas close to the defaults
 STUDY = status=0; $(RUN).train -m sweep=cpu/$(patsubst cpu_%,%,$@) $(ARGS) || status=$$?; \
 	$(RUN).report study $@ --runs $(RUNS_ROOT) || status=$$?; exit $$status
 
-cpu_cifar10 cpu_cifar10_noise cpu_cifar10_scoring: setup ## our own studies, planned in results/PLAN.md: hours on two cores (DATA_ROOT)
+cpu_cifar10 cpu_cifar10_noise cpu_cifar10_picks cpu_cifar10_scoring: setup ## our own studies, planned in results/PLAN.md: hours on two cores (DATA_ROOT)
 	$(STUDY)
 
 cpu_sst2: pretrained ## the same, fine-tuning a small encoder

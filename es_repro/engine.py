@@ -121,6 +121,8 @@ class Engine:
     def train_epoch(self) -> None:
         """One epoch of any method, from its plan to its last step."""
         self.loader.set_epoch(self.epoch)
+        if self.finished:  # saved after its last step: only its end is left
+            return
         selecting, plan = self.selector.selects_batches, self.loader.plan
         self.ranks.require_same(plan, self.epoch)
         batches = self.loader.batches(start=self.position)
@@ -278,7 +280,7 @@ class Engine:
         """Train from wherever the run stands to its end; answers the summary."""
         if not self.finished:
             self.warm_up()
-        while not self.finished:
+        while not self.finished or self.position:
             self.memory.start_epoch()
             with self.clock.running():
                 self.train_epoch()

@@ -1,5 +1,6 @@
 """The path of a batch, against references written out step by step."""
 
+import copy
 import io
 from types import SimpleNamespace
 
@@ -318,3 +319,33 @@ def test_a_training_loss_that_is_not_finite_stops_the_run_though_the_scores_were
     with pytest.raises(FloatingPointError, match=r"^step 5: the training loss is not finite$"):
         run.fit()
     assert run.step == 6  # found at the end of the epoch, before anything was saved
+
+
+@pytest.mark.parametrize("eval_every", [1, 100])
+def test_a_run_by_steps_killed_in_its_last_evaluation_evaluates_when_it_goes_on(eval_every):
+    settings = {"max_steps": 10, "checkpoint_every_steps": 5, "eval_every": eval_every}
+    whole = engine(settings=settings).fit()
+    killed, saved = engine(settings=settings), []
+    killed.record.checkpoints.save = lambda state, step: saved.append((step, copy.deepcopy(state)))
+    evaluate = killed.evaluate
+
+    def die():
+        if killed.finished:
+            raise KeyboardInterrupt
+        return evaluate()
+
+    killed.evaluate = die
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit()
+    assert saved[-1][0] == 10  # after the last step, before the epoch's end
+
+    again = engine(settings=settings)
+    again.load_state_dict(saved[-1][1])
+    found = again.fit()
+    assert found["test/accuracy"] == whole["test/accuracy"]
+    assert found["cost/optimizer_steps"] == 10
+    assert [line["epoch"] for line in again.record.lines if line["kind"] == "epoch"] == [2]
+    assert again.finished
+    assert torch.equal(weights(again), weights(killed))
+    steps = again.cost.optimizer_steps
+    assert again.fit()["cost/optimizer_steps"] == steps  # nothing is left to do

@@ -56,6 +56,23 @@ _SPECS = (
         remarks=("All runs but those of eval mode are the decisive run's; so are the rates.",),
     ),
     Study(
+        name="cpu_cifar10_picks", experiment="cpu/cifar10_picks",
+        tuning="cpu/cifar10_picks_rates",
+        title="A quarter of each meta-batch by ES's weights or by chance",
+        arms={
+            "baseline": "Baseline", "short_es": "Baseline, 15 epochs", "es": "ES",
+            "random_batch": "random_batch: as many rows of each batch, by chance, unscored",
+        },
+        frontier=("short_es",),
+        shorts={"es": "short_es"},
+        rivals={"es": ("random_batch",)},
+        primary=frozenset({("es", "random_batch")}), margin=0.5, seeds=12,
+        remarks=(
+            "ES and random_batch train on as many rows in the same steps; ES pays for scoring too.",
+            "Asked after three seeds of the decisive run had been seen, before random_batch's own.",
+        ),
+    ),
+    Study(
         name="cpu_sst2", experiment="cpu/sst2", tuning="cpu/sst2_rates",
         title="Half of MiniLM-L6 fine-tuned on 8,000 sentences of SST-2",
         arms={
