@@ -7,9 +7,10 @@ from torch import Tensor
 
 from es_repro.selection import IndexedBatch, IndexedCollate
 
-__all__ = ["INDEX", "KeyedCollate", "split_index"]
+__all__ = ["INDEX", "SCORED", "KeyedCollate", "split_index"]
 
 INDEX = "sample_index"
+SCORED = "sample_scored"  # there where the selector has seen the rows' losses
 
 
 class KeyedCollate(IndexedCollate):
@@ -31,7 +32,7 @@ class KeyedCollate(IndexedCollate):
 
 
 def split_index(batch: object) -> IndexedBatch:
-    """The ids of a batch, and the batch without them.
+    """The ids of a batch, whether it was scored, and the batch without them.
 
     Raises:
         ValueError: the ids are gone: names who may have taken them.
@@ -42,5 +43,5 @@ def split_index(batch: object) -> IndexedBatch:
             "the training dataloader replaced, or the column removed?"
         )
     index: Tensor = batch[INDEX]
-    rest = {name: field for name, field in batch.items() if name != INDEX}
-    return IndexedBatch(index, rest)
+    rest = {name: field for name, field in batch.items() if name not in (INDEX, SCORED)}
+    return IndexedBatch(index, rest, SCORED in batch)

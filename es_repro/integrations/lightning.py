@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 from es_repro.selection import Indexed, ProgressScheduler, Selection, Selector, require
 from es_repro.selection.batches import Collate, IndexedBatch
 from es_repro.selection.foreign import as_selector
-from es_repro.selection.loop import LossesOf
+from es_repro.selection.loop import LossesOf, require_raising
 
 try:
     from lightning.pytorch import LightningDataModule, Trainer
@@ -46,7 +46,7 @@ class SelectionData(LightningDataModule):
         schedule: progress in [0, 1] -> factor of each group's learning rate, such as
             `warmup_cosine`; None leaves the rates to the module.
         collate_fn: torch's default where None.
-        seed: of the order of the batches.
+        seed: of the order of the batches; None: the selector's.
         drop_last: leave out a short last meta-batch.
         check_rows: see once, on the first batch, that a row's loss is its own.
         **loader_options: DataLoader's others.
@@ -64,7 +64,7 @@ class SelectionData(LightningDataModule):
         *,
         schedule: Callable[[float], float] | None = None,
         collate_fn: Collate | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         drop_last: bool = False,
         check_rows: bool = True,
         **loader_options: Any,  # noqa: ANN401 - passed on to DataLoader
@@ -74,6 +74,7 @@ class SelectionData(LightningDataModule):
         n = len(Indexed(dataset))
         allowed = f"{n}, the length of the data set"
         require(selector.num_samples == n, "num_samples", selector.num_samples, allowed)
+        require_raising(selector)
         self.selector, self.schedule = selector, schedule
         self._losses_of, self._dataset, self._meta_batch_size = losses_of, dataset, meta_batch_size
         self._options = loader_options | {
@@ -85,6 +86,7 @@ class SelectionData(LightningDataModule):
         self._selection: Selection | None = None
         self._schedulers: list[ProgressScheduler] | None = None
         self._loaded: Mapping[str, Any] | None = None
+        self._begun = False  # the fit at hand, so that `_selection` is its own
 
     @property
     def selection(self) -> Selection:
@@ -107,8 +109,9 @@ class SelectionData(LightningDataModule):
     def train_dataloader(self) -> DataLoader[Any]:
         """The loader of the epoch at hand; asked for anew in each."""
         trainer = self._trainer
-        if self._selection is None:
+        if self._selection is None or not self._begun:
             self._selection = self._begin_run(trainer)
+            self._begun = True
         epoch = trainer.current_epoch
         with trainer.precision_plugin.forward_context():
             # Its last step may lie before an interruption: what ends an epoch is done here.
@@ -135,10 +138,15 @@ class SelectionData(LightningDataModule):
         return {} if self._selection is None else self._selection.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._loaded = state_dict
+        self._loaded, self._begun = state_dict, False
+
+    def setup(self, stage: str) -> None:
+        if stage == "fit":  # another fit, perhaps, of another module
+            self._loaded, self._begun = None, False
 
     def teardown(self, stage: str) -> None:
         if stage == "fit" and self._selection is not None:
+            self._begun = False
             self._selection.settle()
             self.selector.check()
 
@@ -163,6 +171,8 @@ class SelectionData(LightningDataModule):
         several = trainer.world_size > 1
         require(not (several and replaced), "use_distributed_sampler", True,
                 "False: the plan is dealt out to the ranks already")  # fmt: skip
+        if self._loaded is None:
+            self._require_beginning(trainer)
         selection = Selection(
             self.selector,
             trainer.lightning_module,
@@ -171,9 +181,23 @@ class SelectionData(LightningDataModule):
             self._meta_batch_size,
             **self._options,
         )
-        if self._loaded:
+        if self._loaded is not None:
             selection.load_state_dict(self._loaded)
+        self._loaded = self._schedulers = None
         return selection
+
+    def _require_beginning(self, trainer: Trainer) -> None:
+        """Refuse to begin anew what has begun already: its tables would be another run's."""
+        if trainer.global_step > 0:
+            raise ValueError(
+                f"ckpt_path: must hold the state of {type(self).__name__}: the trainer stands at "
+                f"step {trainer.global_step}, and the selector at its beginning"
+            )
+        if self._selection is not None:
+            raise ValueError(
+                "selector: has been trained with by an earlier fit; make a new one with a "
+                "SelectionData of its own, or go on from a checkpoint by ckpt_path"
+            )
 
     def _set_rates(self) -> None:
         """The learning rates of the step at hand, by the run's progress."""

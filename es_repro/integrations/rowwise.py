@@ -8,7 +8,12 @@ __all__ = ["class_signals", "row_losses"]
 
 
 def row_losses(
-    logits: Tensor, labels: Tensor, smoothing: float = 0.0, *, shifted: bool = False
+    logits: Tensor,
+    labels: Tensor,
+    smoothing: float = 0.0,
+    *,
+    shifted: bool = False,
+    regression: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Summed losses [m] float32 and the number of labels [m] they are sums of.
 
@@ -17,6 +22,7 @@ def row_losses(
         labels: [m] or [m, L] int64 classes, -100 where there is none; [m] or [m, C] float targets.
         smoothing: of classes' labels.
         shifted: token t predicts label t + 1 (causal language models).
+        regression: of float targets [m, C] too, C > 1, which else are several classes at once.
 
     Raises:
         ValueError: shapes that fit neither.
@@ -26,9 +32,9 @@ def row_losses(
     if labels.is_floating_point():
         if logits.numel() == labels.numel():
             flat, targets = logits.reshape(m, -1), labels.reshape(m, -1).float()
-            if flat.shape[1] == 1:  # a regression
+            if regression or flat.shape[1] == 1:
                 losses = F.mse_loss(flat, targets, reduction="none")
-            else:  # several labels at once
+            else:
                 losses = F.binary_cross_entropy_with_logits(flat, targets, reduction="none")
             return losses.mean(1), torch.ones_like(losses[:, 0])
     elif logits.ndim == labels.ndim + 1 and logits.shape[: labels.ndim] == labels.shape:

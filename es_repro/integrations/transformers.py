@@ -19,14 +19,14 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from es_repro.integrations.checkpoints import last_whole, selection_file, write_selection
-from es_repro.integrations.keyed import INDEX, KeyedCollate, split_index
+from es_repro.integrations.keyed import INDEX, SCORED, KeyedCollate, split_index
 from es_repro.integrations.rowwise import class_signals, row_losses
 from es_repro.integrations.schedules import ProgressLambdaLR
 from es_repro.selection import Indexed, IndexedBatch, PlannedBatchSampler, Selector, require, stream
 from es_repro.selection.exchange import TableExchange
 from es_repro.selection.foreign import as_selector
-from es_repro.selection.loop import require_ids
-from es_repro.selection.scoring import scoring_pass
+from es_repro.selection.loop import MIXED, require_ids, require_raising
+from es_repro.selection.scoring import depends_on_other_rows, replayed, scoring_pass
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -47,16 +47,25 @@ class SelectionMixin(Base):
         *args: the trainer's.
         selector: the method, of as many samples as `train_dataset` and of `num_train_epochs`
             epochs.
+        check_rows: see once, on the first batch, that a row's loss is its own.
         **kwargs: the trainer's.
 
     Raises:
         ValueError: an argument that selection cannot go with; the message names it.
     """
 
-    def __init__(self, *args: Any, selector: Selector, **kwargs: Any) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401
+        selector: Selector,
+        check_rows: bool = True,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(*args, **kwargs)
         settings = self.args
         self.selector = selector = as_selector(selector)
+        require_raising(selector)
+        self._unchecked = check_rows
         epochs = selector.num_epochs
         require(settings.max_steps <= 0, "max_steps", settings.max_steps, "-1: epochs are planned")
         planned = settings.num_train_epochs == epochs
@@ -109,7 +118,10 @@ class SelectionMixin(Base):
         """
         labels, logits = inputs["labels"], outputs["logits"]
         shifted, smoothing = self._loss_shifts_labels, self.args.label_smoothing_factor
-        sums, counts = row_losses(logits, labels, smoothing, shifted=shifted)
+        kind = getattr(getattr(self.model, "config", None), "problem_type", None)
+        sums, counts = row_losses(
+            logits, labels, smoothing, shifted=shifted, regression=kind == "regression"
+        )
         return sums, counts, class_signals(logits, labels)
 
     # ---------------------------------------------------------------- the path of a batch
@@ -162,23 +174,53 @@ class SelectionMixin(Base):
         require_ids(rows, self.selector.num_samples)
         self._require_planned(rows.index)
         self._position += 1
+        if self._unchecked:
+            self._unchecked = False
+            self._require_own_rows(rows.to(self.args.device))
         if not self.selector.selects_batches:
             return {**rows.data, INDEX: rows.index}
         rows = rows.to(self.args.device)
+        if not self.selector.needs_losses:
+            rows = rows.take(self.selector.select(rows.index, None))
+            return {**rows.data, INDEX: rows.index}
         losses, signals = self._score(rows)
         self._exchange.receive()
         picked = self.selector.select(rows.index, losses, **signals)
         self._exchange.send_rows(rows.index, losses, signals)
         rows = rows.take(picked)
-        return {**rows.data, INDEX: rows.index}
+        return {**rows.data, INDEX: rows.index, SCORED: True}
+
+    def _require_own_rows(self, rows: IndexedBatch) -> None:
+        """Refuse rows that are mixed with one another, by the collator or in the loss."""
+        device, ids, collate = self.args.device, rows.index.tolist(), self._options["collate_fn"]
+        dataset = self.callback_handler.train_dataloader.dataset
+        with replayed(0, device):
+            samples = [dataset[i] for i in ids]
+        mixed = depends_on_other_rows(
+            len(ids), lambda places: collate([samples[i] for i in places]), device
+        )
+        require(not mixed, "data_collator", type(self.data_collator).__name__, MIXED)
+
+        def losses_at(places: list[int]) -> Tensor:
+            return self._seen(rows.take(rows.index.new_tensor(places)))[0]
+
+        assert self.model is not None
+        self.model.train()
+        mixed = depends_on_other_rows(len(ids), losses_at, device, self.model)
+        require(not mixed, "sample_losses", type(self).__name__, MIXED)
 
     def _score(self, rows: IndexedBatch) -> tuple[Tensor, dict[str, Tensor]]:
         """Mean losses a label [m] of a scoring pass, and the signals asked for."""
         assert self.model is not None
-        model = self.model.train()
-        with scoring_pass(model, self.args.device), self.compute_loss_context_manager():
+        with scoring_pass(self.model.train(), self.args.device):
+            return self._seen(rows)
+
+    def _seen(self, rows: IndexedBatch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The same, in whatever mode the model is."""
+        assert self.model is not None
+        with self.compute_loss_context_manager():
             inputs = self._prepare_inputs(rows.data)
-            sums, counts, offered = self.sample_losses(self._forward(model, inputs), inputs)
+            sums, counts, offered = self.sample_losses(self._forward(self.model, inputs), inputs)
         return sums / counts.clamp(min=1), self._asked(offered)
 
     def compute_loss(
@@ -197,7 +239,7 @@ class SelectionMixin(Base):
         rows = split_index(inputs)
         outputs = self._forward(model, rows.data)
         sums, counts, offered = self.sample_losses(outputs, rows.data)
-        if not self.selector.selects_batches:
+        if not rows.scored:
             self._exchange.receive()
             seen, signals = (sums / counts.clamp(min=1)).detach(), self._asked(offered)
             self.selector.observe(rows.index, seen, **signals)

@@ -35,7 +35,7 @@ def isolated_generators(device: torch.device) -> Iterator[None]:
 
 def global_state(device: torch.device) -> dict[str, Any]:
     """The state of Python's, NumPy's and torch's generators; loads with ``weights_only=True``."""
-    cuda = torch.cuda.get_rng_state_all() if device.type == "cuda" else []
+    cuda = [torch.cuda.get_rng_state(device)] if device.type == "cuda" else []
     kind, keys, place, has_gauss, cached = np.random.get_state()  # noqa: NPY002 - the global one
     return {
         "python": random.getstate(),
@@ -44,13 +44,13 @@ def global_state(device: torch.device) -> dict[str, Any]:
     }
 
 
-def load_global_state(state: dict[str, Any]) -> None:
-    """Put every generator back to `state`."""
+def load_global_state(state: dict[str, Any], device: torch.device) -> None:
+    """Put every generator back to `state`: of a GPU, this one's, where it was taken on one."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
     kind, keys, *rest = state["numpy"]
     np.random.set_state((kind, keys.cpu().numpy(), *rest))  # noqa: NPY002 - the global one
     cpu, *cuda = (generator.cpu() for generator in state["torch"])
     torch.set_rng_state(cpu)
-    if cuda:
-        torch.cuda.set_rng_state_all(cuda)
+    if cuda and device.type == "cuda":
+        torch.cuda.set_rng_state(cuda[0], device)

@@ -272,7 +272,7 @@ class Selector:
             ValueError: another method, n, E or hyper-parameter, which is named; or a damaged state.
         """
         self._require_fit(state)
-        self._plan = None if state["plan"] is None else EpochPlan(**state["plan"])
+        self._plan = None if state["plan"] is None else _loaded_plan(state["plan"])
         self.seed, self.epoch, self._batch = state["seed"], state["epoch"], state["batch"]
         self.select_stream = self._fresh_select_stream()
         # Another kind of device draws other numbers: there the epoch's own stream begins anew.
@@ -391,6 +391,12 @@ class Selector:
             fits = name in tensors and tensors[name].shape == tensor.shape
             found = tuple(tensors[name].shape) if name in tensors else None
             require(fits, f"state[{name!r}]", found, f"a tensor of shape {tuple(tensor.shape)}")
+
+
+def _loaded_plan(fields: Mapping[str, Any]) -> EpochPlan:
+    """A plan lies on the CPU, wherever its state was mapped to."""
+    on_cpu: dict[str, Any] = {k: v.cpu() if isinstance(v, Tensor) else v for k, v in fields.items()}
+    return EpochPlan(**on_cpu)
 
 
 def _as_device(device: torch.device | str) -> torch.device:

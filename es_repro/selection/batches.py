@@ -30,10 +30,12 @@ class IndexedBatch:
         index: [m] int64 sample ids.
         data: what ``collate_fn`` made of the m samples: tensors [m, ...] in any nesting of tuples,
             lists and mappings (`BatchEncoding` included), and lists of m Python objects.
+        scored: whether the selector has seen the losses of these rows, in a scoring pass.
     """
 
     index: Tensor
     data: Any
+    scored: bool = False
 
     def take(self, positions: Tensor) -> "IndexedBatch":
         """The rows at `positions` [b] int64.
@@ -42,7 +44,7 @@ class IndexedBatch:
             ValueError: a tensor of the batch has no m rows.
         """
         rows = take_rows(self.data, positions, len(self.index))
-        return IndexedBatch(self.index.index_select(0, positions), rows)
+        return IndexedBatch(self.index.index_select(0, positions), rows, self.scored)
 
     def split(self, size: int) -> Iterator["IndexedBatch"]:
         """Consecutive pieces of at most `size` rows, for gradients that are accumulated."""
@@ -52,12 +54,12 @@ class IndexedBatch:
     def pin_memory(self) -> "IndexedBatch":
         """For DataLoader, which asks for it by this name."""
         pinned = _mapped(self.data, lambda rows, _: rows.pin_memory())
-        return IndexedBatch(self.index.pin_memory(), pinned)
+        return IndexedBatch(self.index.pin_memory(), pinned, self.scored)
 
     def to(self, device: torch.device) -> "IndexedBatch":
         """The same batch with its tensors on a device; does not wait where memory is pinned."""
         moved = _mapped(self.data, lambda rows, _: rows.to(device, non_blocking=True))
-        return IndexedBatch(self.index.to(device, non_blocking=True), moved)
+        return IndexedBatch(self.index.to(device, non_blocking=True), moved, self.scored)
 
 
 class Indexed(Dataset[tuple[int, Any]]):

@@ -6,8 +6,8 @@ training pass computes. Ids stay int64: losses travel beside them as the bits of
 holds every float32 and bfloat16 exactly; ids among floats would be rounded from 2^24 on.
 """
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
@@ -93,6 +93,31 @@ class TableExchange:
         dist.all_gather_into_tensor(gathered.flatten(0, 1), packed)
         dealt = gathered.permute(1, 2, 0).flatten(1)[:, : len(ids)]  # one by one to the ranks
         return unpack(dealt, {name: signal[:0] for name, signal in signals.items()})[1:]
+
+    def everyones_streams(self, state: Mapping[str, Any]) -> list[Tensor]:
+        """What every rank draws its picks from, as of its selector's state; called by all.
+
+        Empty where there is one rank alone, or where the selector has no stream of that name.
+        """
+        if self._world_size == 1 or "select_stream" not in state:
+            return []
+        own = state["select_stream"].to(self._selector.device)
+        gathered = own.new_empty(self._world_size, *own.shape)
+        dist.all_gather_into_tensor(gathered.flatten(), own)
+        return [stream.clone() for stream in gathered.cpu()]  # generators cannot read views
+
+    def with_own_stream(
+        self, state: Mapping[str, Any], streams: Sequence[Tensor]
+    ) -> Mapping[str, Any]:
+        """The selector's state for this rank, whichever rank it was taken on.
+
+        A rank that has none among `streams` begins the epoch's own anew.
+        """
+        if self._rank < len(streams):
+            return {**state, "select_stream": streams[self._rank]}
+        return (
+            {**state, "device_type": "none"} if self._rank and "select_stream" in state else state
+        )
 
     def _start(self) -> None:
         packed = torch.cat(self._rows, dim=1)

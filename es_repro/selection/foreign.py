@@ -6,6 +6,7 @@ loops ask of a selector has the default that `Foreign` gives it.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -70,11 +71,17 @@ class Foreign(Selector):
             self.inner.rank = self.rank
         plan: EpochPlan = self.inner.plan_epoch(epoch)
         self.epoch = int(epoch)
+        if plan.refresh is not None and len(plan.refresh) == 0:  # nothing is hidden
+            return replace(plan, refresh=None)
         return plan
 
     @property
     def selects_batches(self) -> bool:
         return bool(self.inner.selects_batches)
+
+    @property
+    def needs_losses(self) -> bool:
+        return bool(getattr(self.inner, "needs_losses", True))
 
     def select(self, index: Tensor, losses: Tensor | None, **signals: Tensor) -> Tensor:
         picked: Tensor = self.inner.select(index, losses, **signals)

@@ -1,6 +1,7 @@
 """A selector in a training loop of one's own: the loader, the loss of a batch, and resume."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from es_repro.selection.sampler import PlannedBatchSampler
 from es_repro.selection.scoring import depends_on_other_rows, replayed, scoring_pass
 from es_repro.selection.streams import stream
 
-__all__ = ["LossesOf", "Selection", "require_ids"]
+__all__ = ["LossesOf", "Selection", "require_ids", "require_raising"]
 
 LossesOf = Callable[[nn.Module, Any], Tensor | tuple[Tensor, Mapping[str, Tensor]]]
 
@@ -39,7 +40,7 @@ class Selection:
         dataset: map-style, of `selector.num_samples` samples.
         meta_batch_size: B over all ranks.
         collate_fn: torch's default where None.
-        seed: of the order of the batches.
+        seed: of the order of the batches; None: the selector's.
         drop_last: leave out a short last meta-batch.
         check_rows: see once, on the first batch, that a row's loss is its own.
         **loader_options: DataLoader's others: num_workers, persistent_workers, pin_memory, ...
@@ -57,7 +58,7 @@ class Selection:
         meta_batch_size: int,
         *,
         collate_fn: Collate | None = None,
-        seed: int = 0,
+        seed: int | None = None,
         drop_last: bool = False,
         check_rows: bool = True,
         **loader_options: Any,  # noqa: ANN401 - passed on to DataLoader
@@ -69,6 +70,8 @@ class Selection:
         n = len(self._samples)
         allowed = f"{n}, the length of the data set"
         require(selector.num_samples == n, "num_samples", selector.num_samples, allowed)
+        require_raising(selector)
+        seed = selector.seed if seed is None else seed
         self.selector, self.model, self.losses_of = selector, model, losses_of
         several = dist.is_available() and dist.is_initialized()
         rank, world_size = (dist.get_rank(), dist.get_world_size()) if several else (0, 1)
@@ -78,7 +81,7 @@ class Selection:
         )  # fmt: skip
         self._exchange = TableExchange(selector, rank, world_size)
         self._cut, self._collate = _Cut(self.sampler), IndexedCollate(collate_fn)
-        self._mixes, self._seed = check_rows and collate_fn is not None, seed
+        self._mixes = check_rows and collate_fn is not None
         self._unchecked = check_rows
         self.loader: DataLoader[Any] = self._load(self._cut, loader_options)
         self._options = loader_options | {"persistent_workers": False}
@@ -122,11 +125,13 @@ class Selection:
         self._exchange.receive()
         if not self.selector.selects_batches:
             return batch
+        if not self.selector.needs_losses:
+            return batch.take(self.selector.select(batch.index, None))
         with scoring_pass(self._bare, self.selector.device):
             losses, signals = self._losses(self._bare, batch)
         picked = self.selector.select(batch.index, losses, **signals)
         self._exchange.send_rows(batch.index, losses, signals)
-        return batch.take(picked)
+        return replace(batch.take(picked), scored=True)
 
     def objective(self, rows: IndexedBatch, of: IndexedBatch | None = None) -> Tensor:
         """The scalar of the rows of `pick`, or of a piece of them: the pieces' scalars add up.
@@ -136,7 +141,7 @@ class Selection:
             of: what they are a piece of.
         """
         losses, signals = self._losses(self.model, rows)
-        if not self.selector.selects_batches:
+        if not rows.scored:
             self._exchange.receive()  # of the piece before
             seen = losses.detach()
             self.selector.observe(rows.index, seen, **signals)
@@ -153,8 +158,8 @@ class Selection:
 
     @property
     def plan(self) -> EpochPlan:
-        """Of the epoch at hand."""
-        return self.selector.plan_epoch(self._epoch)
+        """Of the epoch at hand; after the last one, its own."""
+        return self.selector.plan_epoch(min(self._epoch, self.selector.num_epochs - 1))
 
     @property
     def progress(self) -> float:
@@ -173,10 +178,18 @@ class Selection:
         return self.plan.lr_scale
 
     def state_dict(self) -> dict[str, Any]:
-        """What a run goes on from, at the end of a step; of this rank, on several: on all."""
+        """What a run goes on from, at the end of a step; on several ranks called by all.
+
+        Each rank's serves them all: it holds the draws of every rank.
+
+        Raises:
+            FloatingPointError: a loss was not finite, so that this state is not worth keeping.
+        """
         self._exchange.settle()
-        state = {"epoch": self._epoch, "position": self._position}
-        return state | {"selector": self.selector.state_dict()}
+        self.selector.check()
+        state = {"epoch": self._epoch, "position": self._position, "seed": self.sampler.seed}
+        selector = self.selector.state_dict()
+        return state | {"selector": selector, "streams": self._exchange.everyones_streams(selector)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from a state: `epochs` and `epoch` begin where it was taken.
@@ -184,7 +197,9 @@ class Selection:
         Raises:
             ValueError: another method, data set or hyper-parameter, which is named.
         """
-        self.selector.load_state_dict(state["selector"])
+        own = self._exchange.with_own_stream(state["selector"], state["streams"])
+        self.selector.load_state_dict(own)
+        self.sampler.seed = state["seed"]
         self._epoch, self._position = state["epoch"], state["position"]
 
     # ---------------------------------------------------------------- for trainers that iterate
@@ -219,9 +234,14 @@ class Selection:
         self._exchange.settle()
 
     def finish(self) -> None:
-        """End the epoch: re-score what the plan hid, and let the ranks' tables be equal."""
+        """End the epoch: re-score what the plan hid, and let the ranks' tables be equal.
+
+        Raises:
+            FloatingPointError: a loss of the epoch was not finite; names the ids.
+        """
         self._refresh()
         self._exchange.settle()
+        self.selector.check()
         self._epoch, self._position = self._epoch + 1, 0
 
     # ---------------------------------------------------------------- within
@@ -244,8 +264,7 @@ class Selection:
 
     def _load(self, batches: Any, options: Mapping[str, Any]) -> DataLoader[Any]:  # noqa: ANN401
         return _Loader(
-            self.selector,
-            self._seed,
+            self.sampler,
             self._samples,
             batch_sampler=batches,
             collate_fn=self._collate,
@@ -276,7 +295,8 @@ class Selection:
         self._unchecked = False
         ids, device = batch.index.tolist(), self.selector.device
         if self._mixes:
-            samples = [self._samples[i] for i in ids]
+            with replayed(0, device):  # a sample may be augmented at random
+                samples = [self._samples[i] for i in ids]
             mixed = depends_on_other_rows(
                 len(ids), lambda places: self._collate([samples[i] for i in places]).data, device
             )
@@ -300,14 +320,17 @@ MIXED = (
 
 
 class _Loader(DataLoader[Any]):
-    """Seeds its workers by (seed, epoch), however often it is iterated; no global generator."""
+    """Seeds its workers by (seed, epoch), however often it is iterated; no global generator.
 
-    def __init__(self, selector: Selector, seed: int, *args: Any, **options: Any) -> None:  # noqa: ANN401
+    Persistent ones keep the seeds of the epoch that they began in.
+    """
+
+    def __init__(self, plan: PlannedBatchSampler, *args: Any, **options: Any) -> None:  # noqa: ANN401
         super().__init__(*args, **options)
-        self._selector, self._seed = selector, seed
+        self._plan = plan
 
     def __iter__(self) -> Any:  # noqa: ANN401 - torch's own iterator
-        self.generator = stream(self._seed, "workers", self._selector.epoch)
+        self.generator = stream(self._plan.seed, "workers", self._plan.selector.epoch)
         return super().__iter__()
 
 
@@ -322,6 +345,16 @@ class _Cut(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         return iter(list(self.sampler)[self.start :])
+
+
+def require_raising(selector: Selector) -> None:
+    """Refuse `nonfinite="skip"` where nobody skips the step of such losses.
+
+    Raises:
+        ValueError: it is.
+    """
+    allowed = "'raise': in this loop the optimizer takes the step of a loss that is not finite"
+    require(selector.nonfinite == "raise", "nonfinite", selector.nonfinite, allowed)
 
 
 def require_ids(batch: object, num_samples: int) -> None:

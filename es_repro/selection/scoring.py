@@ -18,7 +18,7 @@ CLOSE = {"rtol": 1e-3, "atol": 1e-5}  # the same shapes and kernels: differences
 
 @contextlib.contextmanager
 def scoring_pass(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """A forward pass without gradient that leaves no trace in the model or torch's generators.
+    """A forward pass without gradient that leaves batch norm and torch's generators as they were.
 
     Modules stay in train mode, batch norm takes the batch's statistics and keeps its running ones
     (methods.md 1.6), and an autocast around it forgets the low-precision weights that it cached,

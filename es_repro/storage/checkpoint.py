@@ -14,6 +14,8 @@ __all__ = ["CheckpointDamaged", "Checkpoints", "read"]
 
 log = logging.getLogger(__name__)
 
+DAMAGED = (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile)
+
 
 class CheckpointDamaged(RuntimeError):
     """No checkpoint of a run can be read."""
@@ -65,8 +67,11 @@ class Checkpoints:
         for path in reversed(paths):
             try:
                 return path, read(path, device)
-            except (RuntimeError, EOFError, OSError, pickle.UnpicklingError, zipfile.BadZipFile):
-                log.warning("checkpoint %s is damaged; trying the one before it", path)
+            except torch.cuda.OutOfMemoryError:
+                raise  # of the device, not of the file
+            except DAMAGED as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                log.warning("checkpoint %s is damaged (%s); trying the one before", path, reason)
         if paths:
             raise CheckpointDamaged(
                 f"{paths[-1]}: no checkpoint of this run can be read; "

@@ -81,7 +81,7 @@ def load_engine_state(engine: "Engine", state: dict[str, Any]) -> None:
     engine.memory.load_state_dict(state["memory"])
     engine.best, engine.latest = state["best"], state["latest"]
     if generators:
-        load_global_state(generators)
+        load_global_state(generators, engine.fabric.device)
 
 
 def rows_per_step(engine: "Engine") -> int:

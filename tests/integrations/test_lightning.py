@@ -189,6 +189,59 @@ def test_a_run_that_was_stopped_goes_on_bit_for_bit(tmp_path, variant, stop):
     assert weights(again).equal(weights(net))
 
 
+def test_the_same_data_module_goes_on_from_a_checkpoint(tmp_path):
+    """As in a notebook: interrupted, then fitted again with what is there."""
+    whole = make()
+    net, rates, _ = fit(whole)
+    data = make()
+    saver = ModelCheckpoint(tmp_path, every_n_train_steps=3, filename="{step}", save_top_k=-1)
+    fit(data, stop=5, callbacks=[saver])
+    data.trained.clear()
+    again, found, _ = fit(data, ckpt_path=tmp_path / "step=3.ckpt")
+    assert data.trained[-len(rates) + 3 :] == whole.trained[4:]  # the first look at it left out
+    assert found == rates[3:]
+    assert weights(again).equal(weights(net))
+
+
+@pytest.mark.parametrize("stop", [None, 5])
+def test_a_selector_that_was_trained_with_begins_no_other_fit(stop):
+    data = make()
+    fit(data, stop=stop)
+    with pytest.raises(ValueError, match=r"^selector: has been trained with by an earlier fit"):
+        fit(data)
+
+
+class Renamed(SelectionData):
+    """Lightning finds a data module's state by the name of its class."""
+
+
+def test_a_checkpoint_without_the_selector(tmp_path):
+    saver = ModelCheckpoint(tmp_path, every_n_train_steps=3, filename="{step}", save_top_k=-1)
+    fit(make(), stop=4, callbacks=[saver])
+    data = Renamed(create("es", N, EPOCHS), losses_of, DATA, B, schedule=LINEAR)
+    with pytest.raises(ValueError, match=r"^ckpt_path: must hold the state of Renamed: .* step 3"):
+        fit(data, ckpt_path=tmp_path / "step=3.ckpt")
+
+
+def rank_of_two_goes_on(folder):
+    whole = make(annealing_start=0.0)
+    options = {"devices": 2, "strategy": "ddp", "use_distributed_sampler": False}
+    fit(whole, **options)
+    saver = ModelCheckpoint(folder, every_n_train_steps=4, filename="{step}", save_top_k=-1)
+    fit(make(annealing_start=0.0), stop=5, callbacks=[saver], **options)
+    resumed = make(annealing_start=0.0, seed=9)
+    fit(resumed, ckpt_path=f"{folder}/step=4.ckpt", **options)
+    return {"whole": whole.trained[5:], "resumed": resumed.trained[1:]}
+
+
+@pytest.mark.slow
+def test_every_rank_goes_on_with_its_own_picks(tmp_path):
+    found = launch(rank_of_two_goes_on, tmp_path, str(tmp_path / "checkpoints"))
+    for rank in found:
+        assert rank["resumed"] == rank["whole"]
+    assert found[0]["whole"] != found[1]["whole"]
+
+
 def rank_of_two():
     data = make(annealing_start=0.2)
     net, rates, _ = fit(data, devices=2, strategy="ddp", use_distributed_sampler=False)
@@ -268,6 +321,8 @@ def test_other_mistakes():
         ValueError, match=r"^num_samples=90: must be 91, the length of the data set"
     ):
         SelectionData(create("es", N, EPOCHS), losses_of, range(91), B)
+    with pytest.raises(ValueError, match=r"^nonfinite='skip': must be 'raise': in this loop"):
+        SelectionData(create("es", N, EPOCHS, nonfinite="skip"), losses_of, DATA, B)
     scalar = make(losses=lambda model, data: F.cross_entropy(model(data[0]), data[1]))
     with pytest.raises(ValueError, match=r"^losses.shape=\(\): must be \[m\], one loss a sample"):
         fit(scalar)

@@ -333,6 +333,51 @@ class Scalar(SelectingTrainer):
         return loss, torch.tensor(1), {}
 
 
+def flipped(samples):
+    """Averages each row with the one across from it, as mixup does."""
+    batch = torch.utils.data.default_collate([{k: s[k] for k in ("x", "labels")} for s in samples])
+    return batch | {"x": (batch["x"] + batch["x"].flip(0)) / 2}
+
+
+class Contrastive(SelectingTrainer):
+    def sample_losses(self, outputs, inputs):
+        logits = outputs.logits - outputs.logits.mean(0)
+        losses = F.cross_entropy(logits, inputs["labels"], reduction="none")
+        return losses, torch.ones_like(losses), {}
+
+
+def test_rows_that_depend_on_others_may_be_insisted_on(tmp_path):
+    settings = TrainingArguments(
+        str(tmp_path), num_train_epochs=EPOCHS, use_cpu=True, report_to=[], disable_tqdm=True,
+        per_device_train_batch_size=B, save_strategy="no",
+    )  # fmt: skip
+    selector = create("es", N, EPOCHS)
+    trainer = SelectingTrainer(
+        model=Classifier(), args=settings, train_dataset=Rows(), data_collator=flipped,
+        selector=selector, check_rows=False,
+    )  # fmt: skip
+    trainer.train()
+    assert trainer.state.global_step == EPOCHS * 6
+
+
+def test_dropout_and_batch_norm_are_no_mixing(tmp_path):
+    model = Classifier()
+    model.net.insert(1, nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5)))
+    make(tmp_path, model=model).train()
+
+
+@pytest.mark.parametrize("kind", ["regression", None])
+def test_several_targets_are_squared_errors_where_the_model_says_so(tmp_path, kind):
+    model = Classifier()
+    model.config = SimpleNamespace(problem_type=kind)
+    trainer = make(tmp_path, model=model)
+    logits, labels = torch.randn(4, 3), torch.rand(4, 3)
+    sums, counts, _ = trainer.sample_losses({"logits": logits}, {"labels": labels})
+    one_by_one = F.mse_loss if kind else F.binary_cross_entropy_with_logits
+    torch.testing.assert_close(sums, one_by_one(logits, labels, reduction="none").mean(1))
+    assert counts.tolist() == [1.0] * 4
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -342,6 +387,17 @@ class Scalar(SelectingTrainer):
         ({"cls": Losing}, ValueError, r"^batch: must hold 'sample_index', .*replaced"),
         ({"cls": Shuffling}, RuntimeError, r"^epoch 0, batch 0: .* was the sampler .*replaced\?"),
         ({"cls": Scalar}, ValueError, r"^losses.shape=\(\): must be \[m\], one loss a sample"),
+        ({"data_collator": flipped}, ValueError, r"^data_collator='function': must be such that"),
+        (
+            {"cls": Contrastive},
+            ValueError,
+            r"^sample_losses='Contrastive': must be such that a row",
+        ),
+        (
+            {"method": create("es", N, EPOCHS, nonfinite="skip")},
+            ValueError,
+            r"^nonfinite='skip': must be 'raise'",
+        ),
         ({"data_collator": tuple}, ValueError, r"^data_collator=tuple: must answer a dictionary"),
         (
             {"train_sampling_strategy": "group_by_length"},

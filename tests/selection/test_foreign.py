@@ -10,7 +10,14 @@ from test_engine import EPOCHS, B, N, TensorLoader, network
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from es_repro.selection import PlannedBatchSampler, ProgressScheduler, Selection, create, one_cycle
+from es_repro.selection import (
+    EpochPlan,
+    PlannedBatchSampler,
+    ProgressScheduler,
+    Selection,
+    create,
+    one_cycle,
+)
 from es_repro.selection.conformance import check
 from es_repro.selection.foreign import Foreign, as_selector
 from tests.selection.minimal import RATIO, LargestLosses
@@ -144,3 +151,26 @@ def test_without_a_state_it_trains_and_cannot_be_saved():
     selector = Foreign(Stateless(N, EPOCHS))
     with pytest.raises(ValueError, match=r"^selector='Stateless': must be of a class that has sta"):
         selector.state_dict()
+
+
+class FirstOfBatch(LargestLosses):
+    """Picks without losses, and plans nothing to be scored again, by an empty list."""
+
+    needs_losses = False
+
+    def plan_epoch(self, epoch):
+        ids = torch.arange(self.num_samples)
+        return EpochPlan(ids, refresh=ids[:0])
+
+    def select(self, index, losses):
+        assert losses is None
+        return torch.arange(4)
+
+
+def test_one_that_needs_no_losses_observes_those_of_its_picks():
+    selector = FirstOfBatch(N, EPOCHS)
+    selection = Selection(selector, network(), losses_of, DATA, B)
+    trained = train(selection, epochs=[0])
+    seen = sorted(i for ids in trained for i in ids)
+    assert len(seen) == 4 * 6
+    assert selector.last.nonzero().flatten().tolist() == seen

@@ -1,9 +1,11 @@
 """Selection in a loop of one's own: every method's epoch, resume, ranks, and a user's mistakes."""
 
 import io
+import random
 from collections import UserDict, namedtuple
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -18,10 +20,13 @@ from es_repro.selection import (
     IndexedBatch,
     IndexedCollate,
     ProgressScheduler,
+    Replay,
     Selection,
+    Trace,
     create,
     one_cycle,
 )
+from es_repro.selection.replay import EpochTrace, pack_bits
 from tests.ranks import launch
 
 ROWS = TensorLoader(create("baseline", N, 1))
@@ -216,6 +221,69 @@ def test_global_generators_are_left_alone():
     assert torch.get_rng_state().equal(before)
 
 
+class Jittered:
+    """Rows that draw from every global generator, as augmenting data sets do."""
+
+    def __len__(self):
+        return N
+
+    def __getitem__(self, i):
+        noise = torch.rand(()) + random.random() + np.random.rand()  # noqa: NPY002 - as users do
+        return DATA[i][0] + noise, DATA[i][1]
+
+
+def test_looking_for_mixed_rows_draws_nothing_from_rows_that_draw():
+    after = []
+    for check_rows in (True, False):
+        torch.manual_seed(0)
+        random.seed(0)
+        np.random.seed(0)  # noqa: NPY002
+        first_loss(build(data=Jittered(), collate_fn=default_collate, check_rows=check_rows))
+        after.append((torch.rand(()).item(), random.random(), np.random.rand()))  # noqa: NPY002
+    assert after[0] == after[1]
+
+
+def test_the_order_is_that_of_the_selectors_seed():
+    ids = [met for met, _, _ in train(build(seed=3))]
+    run, met = engine("es", seed=3), []
+    run.loader.sampler.seed = 3  # the suite gives both the run's
+    for epoch in range(EPOCHS):
+        run.loader.set_epoch(epoch)
+        met += list(run.loader.sampler)
+    assert ids == met
+    assert ids != [met for met, _, _ in train(build(seed=4))]
+
+
+def test_the_plan_after_the_last_epoch_is_its_own():
+    selection = build("ka")
+    train(selection)
+    assert list(selection.epochs) == []
+    assert selection.plan is selection.selector.plan_epoch(EPOCHS - 1)
+    assert selection.lr_scale == selection.plan.lr_scale
+
+
+def test_a_method_that_needs_no_losses_gets_no_scoring_pass():
+    passes = []
+
+    def counted(model, data):
+        passes.append((len(data[0]), torch.is_grad_enabled()))
+        return losses_of(model, data)
+
+    trail, steps = train(build()), -(-N // B)
+    every, epochs = pack_bits(torch.ones(N, dtype=torch.bool)), []
+    for start in range(0, len(trail), steps):
+        picked = [ids for _, ids, _ in trail[start : start + steps]]
+        trained = torch.zeros(N, dtype=torch.bool)
+        trained[[i for ids in picked for i in ids]] = True
+        epochs.append(EpochTrace(every, pack_bits(trained), tuple((len(ids), 1) for ids in picked)))
+    trace = Trace(N, EPOCHS, 0, B, 1, "es", tuple(epochs), 0.25)
+    replay = Replay(N, EPOCHS, trace=trace)
+    replayed = Selection(replay, network(), counted, DATA, B, check_rows=False)
+    assert train(replayed) == trail
+    assert passes == [(len(ids), True) for _, ids, _ in trail]
+    assert replay.state_dict()["batch"] == steps  # and every step's losses were observed
+
+
 # ---------------------------------------------------------------- steps of any kind
 
 
@@ -265,6 +333,30 @@ def rank_of_two(variant):
     return found
 
 
+def rank_of_two_goes_on(until, taken_on):
+    """Cut after some steps; both ranks go on from the state that one of them took."""
+    dist.init_process_group("gloo")
+    whole = [rows for _, rows, _ in train(build(model=network()))]
+    cut = build(model=network())
+    train(cut, until=until)
+    states = [None, None]
+    dist.all_gather_object(states, cut.state_dict())
+    resumed = build(model=cut.model, seed=7)
+    resumed.load_state_dict(states[taken_on])
+    rest = [rows for _, rows, _ in train(resumed, until=1)]
+    dist.destroy_process_group()
+    return {"whole": whole[until], "rest": rest[0]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("taken_on", [0, 1])
+def test_the_state_of_one_rank_serves_them_all(taken_on, tmp_path):
+    found = launch(rank_of_two_goes_on, tmp_path, 8, taken_on)
+    for rank in found:
+        assert rank["rest"] == rank["whole"]
+    assert found[0]["rest"] != found[1]["rest"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", ["es", "ka", "random set"])
 def test_two_ranks(variant, tmp_path):
@@ -285,6 +377,17 @@ def test_two_ranks(variant, tmp_path):
 
 
 # ---------------------------------------------------------------- a user's mistakes
+
+
+def poisoned(model, data):
+    losses, signals = losses_of(model, data)
+    return torch.where(data[1] == 0, losses * torch.nan, losses), signals
+
+
+@pytest.mark.parametrize("end", [lambda s: train(s), lambda s: (train(s, until=2), s.state_dict())])
+def test_a_loss_that_is_not_finite_ends_the_epoch_and_keeps_no_state(end):
+    with pytest.raises(FloatingPointError, match=r"^non-finite losses of sample ids \[\d+, "):
+        end(build("es", losses=poisoned))
 
 
 def mixed_up(model, data):
@@ -318,6 +421,10 @@ def first_loss(selection):
             r"^num_samples=90: must be 180, the length of the data set$",
         ),
         (lambda: build(data=iter(DATA)), r"^dataset='\w+': must be map-style"),
+        (
+            lambda: Selection(create("es", N, 3, nonfinite="skip"), network(), losses_of, DATA, B),
+            r"^nonfinite='skip': must be 'raise': in this loop the optimizer takes the step",
+        ),
         (lambda: build(shuffle=True), r"^shuffle=True: must be left out: the plan decides it$"),
         (
             lambda: build("ka", losses=lambda m, d: losses_of(m, d)[0]),

@@ -98,3 +98,15 @@ def test_what_a_kill_left_of_a_write_goes_with_the_next(tmp_path):
     Checkpoints(tmp_path, keep=1).save(state(2), 2)
 
     assert [x.name for x in tmp_path.iterdir()] == ["step-000000002.pt"]
+
+
+def test_a_full_device_is_no_damaged_file(tmp_path, monkeypatch):
+    store = Checkpoints(tmp_path, keep=1)
+    store.save({"step": 1}, 1)
+
+    def full(*_, **__):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch, "load", full)
+    with pytest.raises(torch.cuda.OutOfMemoryError):
+        store.load(torch.device("cpu"))
