@@ -40,7 +40,8 @@ def as_frame(found: Sequence[Decided]) -> pd.DataFrame:
                 "title": one.workload.title, "seeds": one.seeds,
                 "difference": one.decision.trial.difference.mean,
                 "half_width": one.decision.half_width, "margin": one.decision.trial.margin,
-                "verdict": one.decision.word, "cost": one.cost,
+                "verdict": one.decision.word,
+                "though_lower": one.decision.though_lower, "cost": one.cost,
             }
             for one in found
         ]
@@ -122,4 +123,5 @@ def _choices(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(line: pd.Series) -> str:
-    return f"{line['difference']:+.2f} ± {line['half_width']:.2f} {line['verdict']}"
+    lower = ", though lower" if line["though_lower"] else ""
+    return f"{line['difference']:+.2f} ± {line['half_width']:.2f} {line['verdict']}{lower}"

@@ -64,8 +64,8 @@ def _judge(card: Mapping[str, Any]) -> Iterator[str]:
     seeds = {str(each["seeds"]) for each in card["workloads"]}
     yield (
         f"Every method on small workloads, {' or '.join(sorted(seeds))} seeds each "
-        "([card](judge/card.html)): points against controls of its own cost (above 0: better) "
-        "with the 95% interval, and the verdict."
+        "([card](judge/card.html)): points against controls of its own cost, a baseline's in "
+        "whole epochs (above 0: better), with the 95% interval, and the verdict."
     )
     for kind, against in _JUDGED.items():
         heads = [f"against {against}", *(each["title"] for each in card["workloads"])]
@@ -80,7 +80,8 @@ def _verdicts(card: Mapping[str, Any], name: str, kind: str) -> Iterator[str]:
         if not one:
             yield "-"
             continue
-        yield f"{one['difference']:+.2f} ± {one['half_width']:.2f} {one['word']}"
+        lower = ", though lower" if one["though_lower"] else ""
+        yield f"{one['difference']:+.2f} ± {one['half_width']:.2f} {one['word']}{lower}"
 
 
 def _ledger(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -16,6 +16,8 @@ from es_repro.statistics.two_way import components
 
 __all__ = ["Contrast", "contrast", "paired", "welch"]
 
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Contrast:
@@ -41,9 +43,13 @@ class Contrast:
         return self.mean - half, self.mean + half
 
     def p_above(self, null: float = 0.0) -> float:
-        """The one-sided p-value of the claim that the truth lies above `null`."""
+        """The one-sided p-value of the claim that the truth lies above `null`.
+
+        Values without any spread, as of few seeds on few examples, are no certainty: that all of
+        them lie on one side is then a matter of signs.
+        """
         if self.standard_error == 0:
-            return 0.0 if self.mean > null else 1.0
+            return float(0.5 ** (self.dof + 1)) if self.mean > null else 1.0
         return float(stats.t.sf((self.mean - null) / self.standard_error, self.dof))
 
     def p_below(self, null: float = 0.0) -> float:
@@ -118,5 +124,6 @@ def welch(first: ArrayLike, second: ArrayLike) -> Contrast:
 
 
 def _spread(values: np.ndarray) -> float:
-    """Standard deviation; equal values have none, whatever the rounding of their mean."""
-    return float(values.std(ddof=1)) if np.ptp(values) > 0 else 0.0
+    """Standard deviation; values that are equal but for rounding have none."""
+    rounding = _ROUNDING * max(1.0, float(np.abs(values).max()))
+    return float(values.std(ddof=1)) if np.ptp(values) > rounding else 0.0

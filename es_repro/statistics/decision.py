@@ -40,6 +40,7 @@ class Trial:
         p_differs: two-sided, of the difference.
         p_not_inferior: that the method loses less than the margin.
         p_equivalent: that it also gains less than the margin (TOST).
+        standard_error: the larger one of those of TOST's two tests.
     """
 
     difference: Contrast
@@ -48,6 +49,7 @@ class Trial:
     p_differs: float
     p_not_inferior: float
     p_equivalent: float
+    standard_error: float
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,19 @@ def trial(
         if not margin > 0:
             raise ValueError(f"margin={margin}: must be above 0")
         lower, upper = difference.p_above(-margin), difference.p_below(margin)
-        return Trial(difference, None, margin, difference.p_differs(), lower, max(lower, upper))
+        return Trial(
+            difference, None, margin, difference.p_differs(), lower, max(lower, upper),
+            difference.standard_error,
+        )  # fmt: skip
     loss = contrast((1, -1), (baseline, short), paired=paired)
     arms = (method, baseline, short)
-    lower = contrast((1, -0.5, -0.5), arms, paired=paired).p_above(0)
-    upper = contrast((1, -1.5, 0.5), arms, paired=paired).p_below(0)
-    return Trial(difference, loss, loss.mean / 2, difference.p_differs(), lower, max(lower, upper))
+    below = contrast((1, -0.5, -0.5), arms, paired=paired)
+    above = contrast((1, -1.5, 0.5), arms, paired=paired)
+    lower, upper = below.p_above(0), above.p_below(0)
+    return Trial(
+        difference, loss, loss.mean / 2, difference.p_differs(), lower, max(lower, upper),
+        max(below.standard_error, above.standard_error),
+    )  # fmt: skip
 
 
 def decide(one: Trial, level: float = 0.95) -> Decision:

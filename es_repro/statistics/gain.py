@@ -1,11 +1,11 @@
 """Compute-equivalent gain: what a method's accuracy would have cost the baseline.
 
 The baseline's frontier is its accuracy at several budgets, each trained to its own end (a schedule
-cut short is no budget). Mean accuracies are made non-decreasing in cost (isotonic regression with
-the seeds as weights) and joined linearly in log cost; the gain is the smallest cost on that line
-that reaches the method's accuracy, over the method's own cost. Above 1 the method saves compute.
-Outside the frontier nothing is extrapolated: the gain is then only known to be at most the cheapest
-budget's, or at least the dearest's, over the method's cost.
+cut short is no budget). At a budget stands the best mean accuracy of those up to it, since the
+baseline need not spend what makes it worse; they are joined linearly in log cost. The gain is the
+smallest cost on that line that reaches the method's accuracy, over the method's own cost. Above 1
+the method saves compute. Outside the frontier nothing is extrapolated: the gain is then only known
+to be at most the cheapest budget's, or at least the dearest's, over the method's cost.
 
 The interval holds the middle of the gains of drawn means (`drawing`): other seeds and other test
 examples, all arms alike.
@@ -89,37 +89,12 @@ def equivalent_gain(
     several = min(len(np.asarray(arm)) for arm in arms) > 1
     drawn = drawn_means(arms, replicates=replicates, paired=paired, seed=seed) if several else means
     every = np.column_stack([means, drawn])
-    weights = np.array([float(len(np.asarray(arm))) for arm in frontier])
-    reached = _log_cost(np.log(costs), _monotone(every[:-1], weights), every[-1])
+    reached = _log_cost(np.log(costs), np.maximum.accumulate(every[:-1]), every[-1])
     gains = np.exp(reached) / method_cost
     floor, ceiling = costs[0] / method_cost, costs[-1] / method_cost
     ends = np.quantile(gains[1:], [(1 - level) / 2, (1 + level) / 2]) if several else [0, np.inf]
     value, low, high = np.clip([gains[0], *ends], floor, ceiling)
     return Gain(float(value), float(low), float(high), float(floor), float(ceiling))
-
-
-def _monotone(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The closest non-decreasing sequence down each column of [budgets, columns].
-
-    At a place it is the largest over beginnings at or before it of the smallest over ends at or
-    behind it of the mean from beginning to end.
-    """
-    count = len(values)
-    zero = np.zeros((1, values.shape[1]))
-    sums = np.concatenate([zero, np.cumsum(values * weights[:, None], axis=0)])
-    masses = np.concatenate([[0.0], np.cumsum(weights)])
-
-    def mean(begin: int, end: int) -> np.ndarray:
-        found: np.ndarray = (sums[end + 1] - sums[begin]) / (masses[end + 1] - masses[begin])
-        return found
-
-    best = [
-        np.max(
-            [np.min([mean(i, k) for k in range(j, count)], axis=0) for i in range(j + 1)], axis=0
-        )
-        for j in range(count)
-    ]
-    return np.stack(best)
 
 
 def _log_cost(log_budgets: np.ndarray, accuracies: np.ndarray, wanted: np.ndarray) -> np.ndarray:

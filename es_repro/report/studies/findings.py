@@ -11,11 +11,12 @@ from es_repro.report.verdicts.arms import Records, Values
 from es_repro.report.verdicts.claim import Arm
 from es_repro.statistics import Decision, Trial, decide, decide_all, equivalent_gain, trial
 
-__all__ = ["ARMS", "CONTRASTS", "LEVEL", "Findings", "findings", "unfinished"]
+__all__ = ["ARMS", "BASELINE", "CONTRASTS", "LEVEL", "Findings", "findings", "unfinished"]
 
 LEVEL = 0.95
 _LEAST_SEEDS = 3
-_BASELINE = "baseline"
+_EQUAL_COST = 0.06  # beyond it a gain or a loss is said to be of unequal cost
+BASELINE = "baseline"
 
 ARMS = {
     "row": "string", "arm": "string", "seeds": "Int64", "mean": "Float64", "sd": "Float64",
@@ -25,6 +26,7 @@ ARMS = {
 CONTRASTS = {
     "method": "string", "control": "string", "role": "string", "seeds": "Int64",
     "difference": "Float64", "low": "Float64", "high": "Float64", "margin": "Float64",
+    "cost_ratio": "Float64", "spread": "Float64",
     "p_differs": "Float64", "p_equivalent": "Float64", "verdict": "string",
 }  # fmt: skip
 
@@ -36,7 +38,9 @@ class Findings:
     Attributes:
         arms: a line an arm, columns `ARMS`: accuracies in percent, `cost` and `trained` (FLOPs and
             samples back-propagated) as shares of the baseline's, `gap` says why it has no value.
-        contrasts: a line a contrast that could be made, columns `CONTRASTS`: in points.
+        contrasts: a line a contrast that could be made, columns `CONTRASTS`: in points;
+            `cost_ratio`: FLOPs of the method over the control's; `spread`: standard deviation over
+            seeds of what equivalence is tested on.
         runs: the finished runs behind them.
     """
 
@@ -65,10 +69,9 @@ def findings(study: Study, records: Records) -> Findings:
     primary = {f"{a}/{b}": one for (a, b), one in trials.items() if (a, b) in study.primary}
     corrected = decide_all(primary, LEVEL)
     lines = [
-        _contrast(a, b, one, corrected.get(f"{a}/{b}") or decide(one, LEVEL),
-                  "primary" if f"{a}/{b}" in corrected else "exploratory")
+        _contrast(a, b, one, _cost_ratio(there, a, b), corrected.get(f"{a}/{b}"))
         for (a, b), one in trials.items()
-    ]  # fmt: skip
+    ]
     contrasts = pd.DataFrame(lines, columns=list(CONTRASTS)).astype(CONTRASTS)
     return Findings(arms, contrasts, runs)
 
@@ -88,7 +91,7 @@ def _trials(study: Study, there: dict[str, Values]) -> Iterator[tuple[tuple[str,
     """The contrasts whose arms all have values, on the seeds that they share."""
     for method in study.methods:
         short = study.shorts[method]
-        wanted = [(_BASELINE, (method, _BASELINE, short)), (short, (method, short))]
+        wanted = [(BASELINE, (method, BASELINE, short)), (short, (method, short))]
         wanted += [(rival, (method, rival)) for rival in study.rivals.get(method, ())]
         for control, rows in wanted:
             if not set(rows) <= set(there):
@@ -96,7 +99,7 @@ def _trials(study: Study, there: dict[str, Values]) -> Iterator[tuple[tuple[str,
             samples = _paired([there[row] for row in rows])
             if len(samples[0]) < _LEAST_SEEDS:
                 continue
-            if control == _BASELINE:
+            if control == BASELINE:
                 yield (method, control), trial(samples[0], samples[1], short=samples[2])
             else:
                 yield (method, control), trial(samples[0], samples[1], margin=study.margin)
@@ -108,15 +111,33 @@ def _paired(arms: list[Values]) -> list[np.ndarray]:
 
 
 def _contrast(
-    method: str, control: str, one: Trial, decision: Decision, role: str
+    method: str, control: str, one: Trial, ratio: float, corrected: Decision | None
 ) -> dict[str, object]:
+    """A line of the contrasts; `corrected` where it is one of the primary ones."""
+    decision = corrected or decide(one, LEVEL)
+    role = "exploratory" if corrected is None else "primary"
     low, high = one.difference.interval(LEVEL)
+    unfair = "" if control == BASELINE else _unfair(decision, ratio)
     return {
         "method": method, "control": control, "role": role, "seeds": int(one.difference.dof) + 1,
         "difference": one.difference.mean, "low": low, "high": high, "margin": one.margin,
+        "cost_ratio": ratio, "spread": one.standard_error * (one.difference.dof + 1) ** 0.5,
         "p_differs": decision.p_differs, "p_equivalent": decision.p_equivalent,
-        "verdict": str(decision),
+        "verdict": f"{decision}{unfair}",
     }  # fmt: skip
+
+
+def _cost_ratio(there: dict[str, Values], method: str, control: str) -> float:
+    return _mean(there[method], "cost/flops") / _mean(there[control], "cost/flops")
+
+
+def _unfair(decision: Decision, ratio: float) -> str:
+    """What stands behind a word that unequal cost alone could account for."""
+    if decision.word == "better" and ratio > 1 + _EQUAL_COST:
+        return f", but at {ratio:.2f} of its FLOPs"
+    if decision.word == "worse" and ratio < 1 - _EQUAL_COST:
+        return f", but at {ratio:.2f} of its FLOPs"
+    return ""
 
 
 def _arm(
@@ -127,7 +148,7 @@ def _arm(
     line["seeds"] = len(values.by_seed)
     if values.gap:
         return line
-    whole = found[_BASELINE]
+    whole = found[BASELINE]
     line |= {"mean": values.by_seed.mean(), "sd": values.by_seed.std(ddof=1)}
     for name, column in (("cost", "cost/flops"), ("trained", "cost/bp_samples")):
         if not whole.gap:
@@ -138,8 +159,8 @@ def _arm(
 
 def _gain(study: Study, row: str, there: dict[str, Values]) -> dict[str, object]:
     """FLOPs that the baseline needs for the arm's accuracy, over the arm's own."""
-    budgets = [name for name in (*study.frontier, _BASELINE) if name in there]
-    if row not in there or len(budgets) < 2 or _BASELINE not in budgets:
+    budgets = [name for name in (*study.frontier, BASELINE) if name in there]
+    if row not in there or len(budgets) < 2 or BASELINE not in budgets:
         return {}
     budgets.sort(key=lambda name: _mean(there[name], "cost/flops"))
     samples = _paired([there[name] for name in (*budgets, row)])

@@ -23,13 +23,14 @@ def draw(study: Study, found: Findings) -> Figure:
     with styled():
         figure = Figure(figsize=(6.4, 4.4))
         axes = figure.subplots()
-        line = arms[arms["row"].isin(["baseline", *study.frontier])].sort_values("cost")
+        budgets = arms["row"].isin(["baseline", *study.frontier])
+        line = arms[budgets].sort_values("cost")
         axes.errorbar(
             100 * line["cost"].astype(float), line["mean"].astype(float),
             yerr=[half.get(row, 0.0) for row in line["row"]], color=INK, marker="o",
             label="Baseline at its budgets", zorder=2,
         )  # fmt: skip
-        for _, arm in arms[arms["row"].isin(study.methods)].iterrows():
+        for _, arm in arms[~budgets].iterrows():
             style = look(str(arm["row"]))
             axes.errorbar(
                 100 * float(arm["cost"]), float(arm["mean"]), yerr=half.get(str(arm["row"]), 0.0),
@@ -40,10 +41,12 @@ def draw(study: Study, found: Findings) -> Figure:
         axes.set_ylabel("test accuracy (%)")
         axes.legend(loc="lower right", fontsize=8)
         headline(figure, study.title)
-        seeds = arms["seeds"].max() if len(arms) else 0
+        counts = sorted({int(count) for count in arms["seeds"]}) or [0]
+        seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        rates = "its own tuned rate" if study.tuning else "the rate of the study that tuned it"
         footnote(
             figure,
-            f"{seeds} seeds an arm, each at its own tuned rate; bars: 95% interval of the mean. A "
+            f"{seeds} seeds an arm, each at {rates}; bars: 95% interval of the mean. A "
             "method above the line is worth more than a shorter baseline of its cost.",
         )
         figure.draw_without_rendering()

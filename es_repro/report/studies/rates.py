@@ -1,12 +1,14 @@
 """A learning rate for every arm, by one rule, from runs on the validation cut.
 
 All arms begin with the same three rates; an arm whose best one lies at an end of what was tried is
-tried beyond it, until the best is interior. Of equals the one tried first wins.
+tried beyond it, until the best is interior. Of equals the one in the middle wins; a rate
+whose loss was not finite has been tried, and is the worst.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from es_repro.report import ReportError
@@ -23,7 +25,7 @@ class Tuned:
 
     Attributes:
         row: the arm.
-        tried: mean validation accuracy in percent by rate, ascending.
+        tried: mean validation accuracy in percent by rate, ascending; NaN: not finite.
         runs: that they took.
         best: the rate with the highest.
         wanted: the rate to be tried next; None: the best one is interior.
@@ -46,23 +48,30 @@ def tuned(study: Study, runs: pd.DataFrame) -> list[Tuned]:
     Raises:
         ReportError: an arm has no finished run on the validation cut, or a run used the test split.
     """
-    mine = runs[(runs["experiment"] == study.tuning) & (runs["state"] == "finished")]
+    diverged = runs["error"].fillna("").str.startswith("FloatingPointError")
+    ended = (runs["state"] == "finished") | (runs["state"] == "failed") & diverged
+    mine = runs[(runs["experiment"] == study.tuning) & ended]
     if (mine["config.dataset.split"] != "validation").any():
         raise ReportError(f"{study.tuning}: has runs on the test split; tune on validation")
     newest = mine.sort_values("order").drop_duplicates(
         ["row", "config.optimizer.lr", "seed"], keep="last"
     )
-    missing = [row for row in study.arms if row not in set(newest["row"])]
+    there = set(newest.loc[newest["state"] == "finished", "row"])
+    missing = [row for row in study.arms if row not in there]
     if missing:
         raise ReportError(f"{study.tuning}: no finished run of {', '.join(missing)}")
     return [_arm(row, newest[newest["row"] == row]) for row in study.arms]
 
 
 def _arm(row: str, runs: pd.DataFrame) -> Tuned:
-    means = (100 * runs.groupby("config.optimizer.lr")["validation/accuracy"].mean()).sort_index()
+    scores = runs["validation/accuracy"].astype("Float64").where(runs["state"] == "finished")
+    by_rate = (100 * scores).groupby(runs["config.optimizer.lr"])
+    means = by_rate.apply(lambda some: np.nan if some.isna().any() else some.mean()).sort_index()
     tried = {float(rate): float(value) for rate, value in means.items()}  # type: ignore[arg-type]
     rates = list(tried)
-    best = max(rates, key=lambda rate: (tried[rate], -abs(rates.index(rate) - len(rates) // 2)))
+    middle = len(rates) // 2
+    usable = [rate for rate in rates if not np.isnan(tried[rate])]
+    best = max(usable, key=lambda rate: (tried[rate], -abs(rates.index(rate) - middle)))
     return Tuned(row, tried, len(runs), best, _beyond(best, rates))
 
 

@@ -24,7 +24,8 @@ _LEGEND = (
     "Against the baseline a method is *equivalent* where it loses less than half of what the "
     "baseline of its cost loses (two one-sided tests; the margin is measured on the same seeds and "
     "its error is in the test); *insensitive* where that baseline loses nothing that can be seen. "
-    "Against arms of its own cost the margin is the plan's.",
+    "Against arms of its own cost the margin is the plan's; where costs differ by more than 6%, a "
+    "word that the dearer arm would earn by its cost alone says so.",
     "**Primary** contrasts were named before the first run and are corrected together by Holm; all "
     "others are exploratory, uncorrected.",
 )
@@ -49,7 +50,7 @@ def to_markdown(
     shown = [f"![{alt}]({name})" for alt, name in pictures.items()]
     sections = [f"# {study.title}", *filter(None, [unfinished(study, found)]), shown[0]]
     sections.append(markdown.table(ARM_COLUMNS, arm_cells(found.arms)))
-    heads = ("contrast", "difference, points", "margin", "p", "verdict")
+    heads = ("contrast", "difference, points", "seeds", "FLOPs, ratio", "margin", "p", "verdict")
     sections += ["## Contrasts", markdown.table(heads, _contrasts(study, found.contrasts))]
     sections += shown[1:]
     sections += ["## How to read it", markdown.bullets([*_LEGEND, *study.remarks])]
@@ -92,6 +93,6 @@ def _contrasts(study: Study, contrasts: pd.DataFrame) -> Iterator[list[str]]:
             text = f"{names[0]} against {names[1]}"
             yield [
                 f"**{text}**" if role == "primary" else text,
-                difference_cell(one),
+                difference_cell(one), str(one["seeds"]), f"{one['cost_ratio']:.2f}",
                 f"{one['margin']:.2f}", f"{one['p_differs']:.3g}", str(one["verdict"]),
             ]  # fmt: skip

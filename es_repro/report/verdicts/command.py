@@ -92,7 +92,10 @@ def read_frame(roots: Iterable[Path]) -> pd.DataFrame:
         here = read_members(root)
         members += here
         found = read_runs(root, {member.run for member in here if member.run is not None})
-        runs |= {name: _checked(root / name, run) for name, run in found.items()}
+        for name, run in found.items():
+            known = runs.get(name)
+            if known is None or known.state != "finished":  # packs share runs
+                runs[name] = _checked(root / name, run)
     return tidy(members, runs)
 
 

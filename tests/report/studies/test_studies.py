@@ -1,13 +1,17 @@
 """Studies on made-up records with a known answer."""
 
 import json
+import re
 import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from scipy.stats import ttest_rel
 
+from es_repro.build import run_epochs
+from es_repro.config import config_folder
 from es_repro.report import ReportError
 from es_repro.report.__main__ import main
 from es_repro.report.studies.catalogue import STUDIES
@@ -15,6 +19,7 @@ from es_repro.report.studies.command import judged, packs
 from es_repro.report.studies.findings import unfinished
 from es_repro.report.studies.rates import as_yaml, tuned
 from es_repro.report.verdicts.command import read_frame
+from es_repro.selection import selector_class
 
 STUDY = STUDIES["cpu_cifar10"]
 SEEDS = 12
@@ -90,6 +95,46 @@ def test_primary_contrasts_are_corrected_together_and_others_are_not(root):
     assert contrast(root, "orderdp", "random_flops")["p_differs"] == pytest.approx(
         raw["orderdp", "random_flops"]
     )
+
+
+def test_a_word_that_cost_alone_would_earn_says_so(root):
+    put(root, LEVEL | {"infobatch": 69.5, "random_flops": 66.0})
+    one = contrast(root, "infobatch", "random_flops")
+    assert one["cost_ratio"] == pytest.approx(0.69 / 0.618)
+    assert one["verdict"] == "better, but at 1.12 of its FLOPs"
+    assert contrast(root, "eswp", "es")["verdict"] == "worse, but at 0.83 of its FLOPs"
+    assert contrast(root, "eswp", "baseline")["verdict"] == "worse"  # what it is there for
+    assert contrast(root, "orderdp", "random_flops")["verdict"] == "better"  # within 6%
+
+
+def test_of_a_run_in_two_packs_the_finished_record_counts(root, tmp_path):
+    put(root, {"es": 70.0}, seeds=1)
+    other = tmp_path / "other"
+    shutil.copytree(root.path, other)
+    for done in other.glob("*/done"):
+        done.unlink()
+    for places in ([root.path, other], [other, root.path]):
+        assert set(read_frame(places)["state"]) == {"finished"}
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES)
+def test_every_arm_is_what_the_study_calls_it_and_costs_what_its_control_does(study, compose_run):
+    """Epochs as in the name; a method's `short` at its FLOPs or up to an epoch above or below."""
+    costs, whole = {}, 0
+    for row, name in study.arms.items():
+        config = compose_run(f"experiment={study.experiment}", f"method={row}")
+        epochs, whole = run_epochs(config), config.epochs
+        hyper = {k: v for k, v in config.method.items() if not k.startswith("_") and k != "name"}
+        cost = selector_class(config.method.name).expected_cost(epochs, **hyper).factor
+        costs[row] = cost * epochs / whole
+        if told := re.search(r"(\d+) epochs", name):
+            assert epochs == int(told[1]), row
+    for method, short in study.shorts.items():
+        near = 1.5 if method == "infobatch" else 0.75  # whose cost follows its losses
+        assert abs(costs[short] - costs[method]) <= near / whole, (method, short, costs)
+    swept = OmegaConf.load(f"{config_folder()}/sweep/{study.experiment}.yaml").hydra.sweeper.params
+    assert set(swept.method.split(",")) == set(study.arms)
+    assert swept.seed == f"range(0,{study.seeds})"
 
 
 def test_the_gain_is_read_off_the_baselines_own_frontier(root):
@@ -184,6 +229,17 @@ def test_the_best_rate_must_be_interior(root):
     assert "default: 0.1" in lines
     assert "es: 0.4" in lines
     assert len([line for line in lines if not line.startswith("#")]) == len(STUDY.arms)
+
+
+@pytest.mark.parametrize(("kind", "wanted"), [("FloatingPointError", None), ("OSError", 0.4)])
+def test_a_rate_that_diverges_has_been_tried(root, kind, wanted):
+    tune(root, {0.05: 0.60, 0.1: 0.62, 0.2: 0.64})
+    for row in STUDY.arms:
+        run = root.add(STUDY.tuning, row, 1000, finished=False,
+                       config={"optimizer.lr": 0.4, "dataset.split": "validation"})  # fmt: skip
+        (run / "failed.json").write_text(json.dumps({"type": kind, "error": "step 7: no"}))
+    assert {(arm.best, arm.wanted) for arm in rates_of(root).values()} == {(0.2, wanted)}
+    assert (0.4 in rates_of(root)["es"].tried) == (wanted is None)
 
 
 def test_rates_are_not_tuned_on_the_test_split(root):
