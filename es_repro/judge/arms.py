@@ -4,16 +4,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from es_repro.judge.bed import SelectorMaker
 from es_repro.judge.workloads import Workload
-from es_repro.selection import create, selector_class
+from es_repro.selection import Selector, create, selector_class
 
 __all__ = ["FRONTIER", "Arm", "baseline_at", "frontier", "random_at", "short_of"]
 
 # The baseline's own frontier, as shares of the budget, each with its schedule compressed.
 FRONTIER = (0.5, 0.625, 0.75, 1.0)
+_NOT_ANNEALED: dict[str, Any] = {"annealing_start": 0.0, "annealing_end": 0.0}
 COST_STEP = 0.01  # costs of controls are rounded to it, so that methods of one cost share them
 
 Role = Literal["baseline", "random", "method"]
@@ -67,19 +68,38 @@ def short_of(cost: float, workload: Workload) -> Arm:
     return baseline_at(round(epochs / workload.epochs, 6))
 
 
-def random_at(cost: float, level: Literal["set", "batch"]) -> Arm | None:
+def random_at(cost: float, level: Literal["set", "batch"], workload: Workload) -> Arm | None:
     """Random rows for the same FLOPs; None where that is all rows.
 
     Args:
         cost: in budgets of the baseline.
-        level: `set` trains that share of each epoch's samples, `batch` of each batch.
+        level: `set` trains that share of each epoch's samples, in whole batches: a last one of a
+            few rows at the whole learning rate would make a weak control; `batch` of each batch.
+        workload: whose batches.
     """
     share = round(cost / COST_STEP) * COST_STEP
     if not 0 < share < 1:
         return None
-    values = {"prune_ratio": round(1 - share, 6)} if level == "set" else {"batch_ratio": share}
-    values |= {"annealing_start": 0.0, "annealing_end": 0.0}
+    if level == "set":
+        size = workload.meta_batch_size
+        make: SelectorMaker = partial(_random_set, share, size)
+        own: dict[str, object] = {"share": share, "whole_batches_of": size}
+    else:
+        make = partial(create, "random", batch_ratio=share, **_NOT_ANNEALED)
+        own = {"batch_ratio": share, **_NOT_ANNEALED}
     version = selector_class("random").semantics_version
-    identity = {"method": "random", "semantics": version, **values}
-    make: SelectorMaker = partial(create, "random", **values)  # type: ignore[arg-type]  # floats
+    identity = {"method": "random", "semantics": version, **own}
     return Arm(f"random_{level}@{share:.2f}", "random", make, identity)
+
+
+def _random_set(
+    share: float,
+    size: int,
+    num_samples: int,
+    num_epochs: int,
+    **options: Any,  # noqa: ANN401 - the run's
+) -> Selector:
+    """Uniform samples each epoch, about so large a share of them, in batches of one size."""
+    kept = max(1, round(share * num_samples / size)) * size
+    ratio = max(0.0, 1 - kept / num_samples)
+    return create("random", num_samples, num_epochs, prune_ratio=ratio, **_NOT_ANNEALED, **options)

@@ -181,8 +181,8 @@ class _Course:
             cost = float(pilot.epochs_of_flops.mean()) / self.workload.epochs
             wanted = {
                 "short": short_of(cost, self.workload),
-                "set": random_at(cost, "set"),
-                "batch": random_at(cost, "batch"),
+                "set": random_at(cost, "set", self.workload),
+                "batch": random_at(cost, "batch", self.workload),
             }
             for kind, control in wanted.items():
                 if control is not None:

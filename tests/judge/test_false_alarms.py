@@ -32,7 +32,7 @@ def made_up(generator, resolution, short_loss=SHORT_LOSS):
     """A trial whose methods are the whole baseline by another name."""
     workload = replace(TOY, epochs=18)
     short, cost = short_of(0.63, workload).name, 0.63
-    sets, batches = random_at(cost, "set").name, random_at(cost, "batch").name
+    sets, batches = (random_at(cost, level, workload).name for level in ("set", "batch"))
     means = {baseline_at(share).name: 90.0 - short_loss * (share < 1) for share in FRONTIER}
     means |= {sets: 90.0, batches: 90.0, "history": 90.0} | dict.fromkeys(METHODS, 90.0)
     lanes = {}

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from es_repro.judge.arms import baseline_at
+from es_repro.judge.arms import baseline_at, random_at
 from es_repro.judge.bed import Outcome
 from es_repro.judge.tuning import FARTHEST, FIRST_TUNING_SEED, tune
 from tests.judge.toy import TOY
@@ -51,3 +51,13 @@ def test_a_search_without_an_end_says_that_it_found_none():
     tuned = tune(baseline_at(1), TOY, Landscape(lambda rate: rate), 1)
     assert not tuned.interior
     assert tuned.rate == TOY.rate * 2.0**FARTHEST
+
+
+@pytest.mark.parametrize("cost", [0.25, 0.5, 0.58, 0.68, 0.99])
+@pytest.mark.parametrize("n", [65, 750, 1437])
+def test_a_random_set_leaves_no_batch_of_a_few_rows(cost, n):
+    size = TOY.meta_batch_size
+    selector = random_at(cost, "set", TOY).make(n, 3, device="cpu", seed=0)
+    kept = len(selector.plan_epoch(0).indices)
+    assert kept % size == 0
+    assert abs(kept - cost * n) <= max(size / 2, size - cost * n)
