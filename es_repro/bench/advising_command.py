@@ -3,6 +3,8 @@
 import argparse
 from collections.abc import Iterator
 
+import torch
+
 from es_repro.bench.advising import CASES, Trial, compare
 from es_repro.bench.advising_document import comparison_document, comparison_results
 from es_repro.bench.pairs import BUSY_CORES
@@ -18,6 +20,7 @@ def advise_lines(asked: argparse.Namespace) -> Iterator[str]:
     asked.out.mkdir(parents=True, exist_ok=True)  # to fail now, not after minutes
     overrides = [f"run.device={asked.device}", f"precision={asked.precision}"]
     if asked.threads is not None:
+        torch.set_num_threads(asked.threads)  # the runs' own, and said in the document's head
         overrides.append(f"run.threads={asked.threads}")
     trial = Trial(
         pairs=asked.pairs,

@@ -91,7 +91,7 @@ def _ledger(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         words = Counter(str(claim["verdict"]) for claim in claims if claim["kind"] == kind)
         each = ", ".join(f"{number} {word}" for word, number in sorted(words.items()))
         counts.append(f"{source}: {each}" if words else "")
-    hours = sum(paper_hours().values())
+    hours = sum(each for item, each in paper_hours().items() if item != "noise")  # noise is ours
     yield (
         f"Claims decided by {'; by '.join(filter(None, counts))} ([ledger](verdicts.md)). "
         f"The paper's own recipes would take about {hours:.0f} hours of one H100 (estimated)."

@@ -19,8 +19,8 @@ _EQUAL_COST = 0.06  # beyond it a gain or a loss is said to be of unequal cost
 BASELINE = "baseline"
 
 ARMS = {
-    "row": "string", "arm": "string", "seeds": "Int64", "mean": "Float64", "sd": "Float64",
-    "cost": "Float64", "trained": "Float64", "rate": "Float64", "gain": "Float64",
+    "row": "string", "arm": "string", "seeds": "Int64", "diverged": "Int64", "mean": "Float64",
+    "sd": "Float64", "cost": "Float64", "trained": "Float64", "rate": "Float64", "gain": "Float64",
     "gain_low": "Float64", "gain_high": "Float64", "gain_shown": "string", "gap": "string",
 }  # fmt: skip
 CONTRASTS = {
@@ -37,7 +37,8 @@ class Findings:
 
     Attributes:
         arms: a line an arm, columns `ARMS`: accuracies in percent, `cost` and `trained` (FLOPs and
-            samples back-propagated) as shares of the baseline's, `gap` says why it has no value.
+            samples back-propagated) as shares of the baseline's, `gap` says why it has no value,
+            `diverged`: runs whose loss was not finite, beside the seeds.
         contrasts: a line a contrast that could be made, columns `CONTRASTS`: in points;
             `cost_ratio`: FLOPs of the method over the control's; `spread`: standard deviation over
             seeds of what equivalence is tested on.
@@ -62,14 +63,15 @@ def findings(study: Study, records: Records) -> Findings:
     found = {row: records.values(Arm((study.experiment,), row)) for row in study.arms}
     there = {row: values for row, values in found.items() if len(values.by_seed) >= _LEAST_SEEDS}
     runs = pd.concat([values.runs for values in found.values()])
-    arms = pd.DataFrame(
-        [_arm(study, row, found, there) for row in study.arms], columns=list(ARMS)
-    ).astype(ARMS)
+    lines = [_arm(study, row, found, there) for row in study.arms]
+    arms = pd.DataFrame(lines, columns=list(ARMS))
+    failures = {row: _diverged(records, study, row) for row in study.arms}
+    arms = arms.assign(diverged=list(failures.values())).astype(ARMS)
     trials = dict(_trials(study, there))
     primary = {f"{a}/{b}": one for (a, b), one in trials.items() if (a, b) in study.primary}
     corrected = decide_all(primary, LEVEL)
     lines = [
-        _contrast(a, b, one, _cost_ratio(there, a, b), corrected.get(f"{a}/{b}"))
+        _contrast(a, b, one, _cost_ratio(there, a, b), corrected.get(f"{a}/{b}"), failures[a])
         for (a, b), one in trials.items()
     ]
     contrasts = pd.DataFrame(lines, columns=list(CONTRASTS)).astype(CONTRASTS)
@@ -78,7 +80,7 @@ def findings(study: Study, records: Records) -> Findings:
 
 def unfinished(study: Study, found: Findings) -> str:
     """How far a study is that has fewer seeds than were planned; "" where it has all."""
-    seeds = int(found.arms["seeds"].min())
+    seeds = int((found.arms["seeds"] + found.arms["diverged"]).min())  # a failure is an answer, too
     if seeds >= study.seeds:
         return ""
     return (
@@ -111,9 +113,10 @@ def _paired(arms: list[Values]) -> list[np.ndarray]:
 
 
 def _contrast(
-    method: str, control: str, one: Trial, ratio: float, corrected: Decision | None
+    method: str, control: str, one: Trial, ratio: float, corrected: Decision | None, failures: int
 ) -> dict[str, object]:
     """A line of the contrasts; `corrected` where it is one of the primary ones."""
+    failed = f"; beside it {failures} of its runs diverged" if failures else ""
     decision = corrected or decide(one, LEVEL)
     role = "exploratory" if corrected is None else "primary"
     low, high = one.difference.interval(LEVEL)
@@ -123,8 +126,15 @@ def _contrast(
         "difference": one.difference.mean, "low": low, "high": high, "margin": one.margin,
         "cost_ratio": ratio, "spread": one.standard_error * (one.difference.dof + 1) ** 0.5,
         "p_differs": decision.p_differs, "p_equivalent": decision.p_equivalent,
-        "verdict": f"{decision}{unfair}",
+        "verdict": f"{decision}{unfair}{failed}",
     }  # fmt: skip
+
+
+def _diverged(records: Records, study: Study, row: str) -> int:
+    """How many runs of an arm failed by a loss that was not finite."""
+    asked = records.asked(Arm((study.experiment,), row))
+    errors = asked.loc[asked["state"] == "failed", "error"].fillna("")
+    return int(errors.str.startswith("FloatingPointError").sum())
 
 
 def _cost_ratio(there: dict[str, Values], method: str, control: str) -> float:

@@ -69,11 +69,16 @@ def arm_cells(arms: pd.DataFrame) -> Iterator[list[str]]:
             continue
         spread = "" if pd.isna(arm["sd"]) else f" ± {arm['sd']:.2f}"
         yield [
-            str(arm["arm"]), f"{arm['mean']:.2f}{spread}", str(arm["seeds"]),
+            str(arm["arm"]), f"{arm['mean']:.2f}{spread}", _seeds(arm),
             number(_percent(arm["cost"]), 1), number(_percent(arm["trained"]), 1),
             "-" if pd.isna(arm["rate"]) else f"{arm['rate']:g}",
             "" if pd.isna(arm["gain_shown"]) else str(arm["gain_shown"]),
         ]  # fmt: skip
+
+
+def _seeds(arm: pd.Series) -> str:
+    more = f" and {arm['diverged']} diverged" if arm["diverged"] else ""
+    return f"{arm['seeds']}{more}"
 
 
 def difference_cell(contrast: pd.Series) -> str:

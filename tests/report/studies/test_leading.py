@@ -79,8 +79,9 @@ def test_what_is_undecided_says_how_many_seeds_would_decide_it(root):
 def test_what_a_reader_takes_home_names_each_question_and_its_answer(root):
     found = put(root, LEVELS, 0.2)
     card = {"workloads": [{"title": "digits", "seeds": 100, "methods": [
-        {"name": "es", "controls": {"short": {"difference": 0.5, "half_width": 0.2,
-                                              "word": "better"}}}]}]}  # fmt: skip
+        {"name": "es", "controls": {"short": {
+            "difference": 0.5, "half_width": 0.2, "word": "better", "though_lower": False,
+        }}}]}]}  # fmt: skip
     claims = [{"kind": "runs", "verdict": "not run"}, {"kind": "theory", "verdict": "holds"}]
     text = takeaways([(STUDY, found)], card, claims)
     assert "| ES against loss_anneal | " in text

@@ -170,6 +170,25 @@ def test_a_study_is_unfinished_until_every_arm_has_its_seeds(root):
     assert unfinished(STUDY, found(root)) == ""
 
 
+def test_a_run_that_diverged_is_its_arms_failure(root, tmp_path):
+    put(root, seeds=11)
+    for row in COSTS:
+        lost = root.add(STUDY.experiment, row, 11, finished=row != "es",
+                        summary={"test/accuracy": 0.7, "cost/flops": 1e15 * COSTS[row]},
+                        config={"optimizer.lr": 0.1, "dataset.split": "test"})  # fmt: skip
+        if row == "es":
+            failure = {"type": "FloatingPointError", "error": "step 7: the loss is not finite"}
+            (lost / "failed.json").write_text(json.dumps(failure))
+    study = found(root)
+    assert unfinished(STUDY, study) == ""
+    assert study.arms.set_index("row").loc["es", ["seeds", "diverged"]].tolist() == [11, 1]
+    assert contrast(root, "es", "short_es")["verdict"] == (
+        "better; beside it 1 of its runs diverged"
+    )
+    assert main(["study", STUDY.name, "--runs", str(root.path), "--results", str(tmp_path)]) == 0
+    assert "| 11 and 1 diverged |" in (tmp_path / STUDY.name / "README.md").read_text()
+
+
 def test_two_seeds_decide_nothing(root):
     put(root, seeds=2)
     assert found(root).contrasts.empty
