@@ -73,8 +73,9 @@ def random_at(cost: float, level: Literal["set", "batch"], workload: Workload) -
 
     Args:
         cost: in budgets of the baseline.
-        level: `set` trains that share of each epoch's samples, in whole batches: a last one of a
-            few rows at the whole learning rate would make a weak control; `batch` of each batch.
+        level: `set` trains that share of each epoch's samples, the last batch of an epoch being at
+            least half of one: a few rows at the whole learning rate would make a weak control;
+            `batch` trains that share of each batch.
         workload: whose batches.
     """
     share = round(cost / COST_STEP) * COST_STEP
@@ -83,7 +84,7 @@ def random_at(cost: float, level: Literal["set", "batch"], workload: Workload) -
     if level == "set":
         size = workload.meta_batch_size
         make: SelectorMaker = partial(_random_set, share, size)
-        own: dict[str, object] = {"share": share, "whole_batches_of": size}
+        own: dict[str, object] = {"share": share, "least_rows": size / 2}
     else:
         make = partial(create, "random", batch_ratio=share, **_NOT_ANNEALED)
         own = {"batch_ratio": share, **_NOT_ANNEALED}
@@ -99,7 +100,9 @@ def _random_set(
     num_epochs: int,
     **options: Any,  # noqa: ANN401 - the run's
 ) -> Selector:
-    """Uniform samples each epoch, about so large a share of them, in batches of one size."""
-    kept = max(1, round(share * num_samples / size)) * size
+    """Uniform samples each epoch, so large a share of them but for a quarter of a batch."""
+    kept = round(share * num_samples)
+    if 0 < (rest := kept % size) < size / 2:
+        kept += -rest if rest <= size / 4 and kept > size else size // 2 - rest
     ratio = max(0.0, 1 - kept / num_samples)
     return create("random", num_samples, num_epochs, prune_ratio=ratio, **_NOT_ANNEALED, **options)

@@ -102,7 +102,8 @@ def test_every_method_has_its_control_at_equal_cost(judged):
     for method in judged.methods:
         cost = judged.lanes[method].cost(TOY)
         for control in (judged.random_set[method], judged.random_batch[method]):
-            assert judged.lanes[control].cost(TOY) == pytest.approx(cost, abs=0.02)
+            # A random set may differ by a quarter of a batch, of six in an epoch.
+            assert judged.lanes[control].cost(TOY) == pytest.approx(cost, abs=0.02 + 0.25 / 6)
         short = judged.lanes[judged.short[method]]
         assert short.cost(TOY) == pytest.approx(max(cost, 1 / 6), abs=0.5 / TOY.epochs + 1e-6)
 

@@ -59,5 +59,5 @@ def test_a_random_set_leaves_no_batch_of_a_few_rows(cost, n):
     size = TOY.meta_batch_size
     selector = random_at(cost, "set", TOY).make(n, 3, device="cpu", seed=0)
     kept = len(selector.plan_epoch(0).indices)
-    assert kept % size == 0
-    assert abs(kept - cost * n) <= max(size / 2, size - cost * n)
+    assert kept % size == 0 or kept % size >= size / 2
+    assert abs(kept - cost * n) <= size / 4 + 0.5
