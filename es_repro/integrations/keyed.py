@@ -7,7 +7,7 @@ from torch import Tensor
 
 from es_repro.selection import IndexedBatch, IndexedCollate
 
-__all__ = ["INDEX", "SCORED", "KeyedCollate", "split_index"]
+__all__ = ["INDEX", "KeyedCollate", "join_index", "split_index"]
 
 INDEX = "sample_index"
 SCORED = "sample_scored"  # there where the selector has seen the rows' losses
@@ -29,6 +29,12 @@ class KeyedCollate(IndexedCollate):
             )
         batch.data[INDEX] = batch.index
         return batch.data
+
+
+def join_index(rows: IndexedBatch) -> dict[str, Any]:
+    """What `split_index` takes apart."""
+    scored = {SCORED: True} if rows.scored else {}
+    return {**rows.data, INDEX: rows.index, **scored}
 
 
 def split_index(batch: object) -> IndexedBatch:

@@ -11,6 +11,7 @@ accumulated step holds the trained rows alone.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,14 +20,14 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import DataLoader
 
 from es_repro.integrations.checkpoints import last_whole, selection_file, write_selection
-from es_repro.integrations.keyed import INDEX, SCORED, KeyedCollate, split_index
+from es_repro.integrations.keyed import INDEX, KeyedCollate, join_index, split_index
 from es_repro.integrations.rowwise import class_signals, row_losses
 from es_repro.integrations.schedules import ProgressLambdaLR
 from es_repro.selection import Indexed, IndexedBatch, PlannedBatchSampler, Selector, require, stream
 from es_repro.selection.exchange import TableExchange
 from es_repro.selection.foreign import as_selector
 from es_repro.selection.loop import MIXED, require_ids, require_raising
-from es_repro.selection.scoring import depends_on_other_rows, replayed, scoring_pass
+from es_repro.selection.scoring import collate_mixes, depends_on_other_rows, scoring_pass
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -178,27 +179,21 @@ class SelectionMixin(Base):
             self._unchecked = False
             self._require_own_rows(rows.to(self.args.device))
         if not self.selector.selects_batches:
-            return {**rows.data, INDEX: rows.index}
+            return join_index(rows)
         rows = rows.to(self.args.device)
         if not self.selector.needs_losses:
-            rows = rows.take(self.selector.select(rows.index, None))
-            return {**rows.data, INDEX: rows.index}
+            return join_index(rows.take(self.selector.select(rows.index, None)))
         losses, signals = self._score(rows)
         self._exchange.receive()
         picked = self.selector.select(rows.index, losses, **signals)
         self._exchange.send_rows(rows.index, losses, signals)
-        rows = rows.take(picked)
-        return {**rows.data, INDEX: rows.index, SCORED: True}
+        return join_index(replace(rows.take(picked), scored=True))
 
     def _require_own_rows(self, rows: IndexedBatch) -> None:
         """Refuse rows that are mixed with one another, by the collator or in the loss."""
         device, ids, collate = self.args.device, rows.index.tolist(), self._options["collate_fn"]
         dataset = self.callback_handler.train_dataloader.dataset
-        with replayed(0, device):
-            samples = [dataset[i] for i in ids]
-        mixed = depends_on_other_rows(
-            len(ids), lambda places: collate([samples[i] for i in places]), device
-        )
+        mixed = collate_mixes(dataset, ids, collate, device)
         require(not mixed, "data_collator", type(self.data_collator).__name__, MIXED)
 
         def losses_at(places: list[int]) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pandas as pd
 
-__all__ = ["Json", "Member", "Run", "State", "settings", "tidy"]
+__all__ = ["Json", "Member", "Run", "State", "diverged", "settings", "tidy"]
 
 Json = Mapping[str, object]
 State = Literal["finished", "failed", "running", "interrupted", "missing", "no data"]
@@ -114,6 +114,12 @@ def tidy(members: Iterable[Member], runs: Mapping[str, Run]) -> pd.DataFrame:
     kinds = _column_kinds(rows)
     frame = pd.DataFrame(rows, columns=list(kinds))
     return frame.astype(kinds)
+
+
+def diverged(runs: pd.DataFrame) -> "pd.Series[bool]":
+    """Which runs of a tidy frame failed by a loss that was not finite."""
+    errors = runs["error"].fillna("")
+    return runs["state"].eq("failed") & errors.str.startswith("FloatingPointError:")
 
 
 def _row(member: Member, order: int, runs: Mapping[str, Run]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from es_repro.selection.base import Selector
 
-__all__ = ["TableExchange", "TableSync", "pack", "unpack"]
+__all__ = ["TableExchange", "TableSync", "pack", "unpack", "with_own_stream"]
 
 TableSync = Literal["step", "epoch"]
 
@@ -97,27 +97,17 @@ class TableExchange:
     def everyones_streams(self, state: Mapping[str, Any]) -> list[Tensor]:
         """What every rank draws its picks from, as of its selector's state; called by all.
 
-        Empty where there is one rank alone, or where the selector has no stream of that name.
+        Empty where the selector is of another make and has no stream of that name.
         """
-        if self._world_size == 1 or "select_stream" not in state:
+        if "select_stream" not in state:
             return []
-        own = state["select_stream"].to(self._selector.device)
+        own = state["select_stream"]
+        if self._world_size == 1:
+            return [own]
+        own = own.to(self._selector.device)
         gathered = own.new_empty(self._world_size, *own.shape)
         dist.all_gather_into_tensor(gathered.flatten(), own)
         return [stream.clone() for stream in gathered.cpu()]  # generators cannot read views
-
-    def with_own_stream(
-        self, state: Mapping[str, Any], streams: Sequence[Tensor]
-    ) -> Mapping[str, Any]:
-        """The selector's state for this rank, whichever rank it was taken on.
-
-        A rank that has none among `streams` begins the epoch's own anew.
-        """
-        if self._rank < len(streams):
-            return {**state, "select_stream": streams[self._rank]}
-        return (
-            {**state, "device_type": "none"} if self._rank and "select_stream" in state else state
-        )
 
     def _start(self) -> None:
         packed = torch.cat(self._rows, dim=1)
@@ -129,6 +119,21 @@ class TableExchange:
     def _room(self, packed: Tensor) -> Tensor:
         """Where every rank's rows will lie: [W, columns, m]."""
         return packed.new_empty(self._world_size, *packed.shape)
+
+
+def with_own_stream(
+    state: Mapping[str, Any], rank: int, streams: Sequence[Tensor]
+) -> Mapping[str, Any]:
+    """A selector's state for this rank, whichever rank it was taken on.
+
+    Args:
+        state: of a selector.
+        rank: of this process.
+        streams: of the ranks that there were; a rank beyond them begins the epoch's own anew.
+    """
+    if rank < len(streams):
+        return {**state, "select_stream": streams[rank]}
+    return {**state, "device_type": "none"} if streams else state
 
 
 def pack(index: Tensor, losses: Tensor, signals: Mapping[str, Tensor]) -> Tensor:

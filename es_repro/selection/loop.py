@@ -13,10 +13,15 @@ from torch.utils.data import DataLoader, Sampler
 from es_repro.selection.base import EpochPlan, Selector
 from es_repro.selection.batches import Collate, Indexed, IndexedBatch, IndexedCollate, take_rows
 from es_repro.selection.checks import require
-from es_repro.selection.exchange import TableExchange
+from es_repro.selection.exchange import TableExchange, with_own_stream
 from es_repro.selection.foreign import as_selector
 from es_repro.selection.sampler import PlannedBatchSampler
-from es_repro.selection.scoring import depends_on_other_rows, replayed, scoring_pass
+from es_repro.selection.scoring import (
+    collate_mixes,
+    depends_on_other_rows,
+    replayed,
+    scoring_pass,
+)
 from es_repro.selection.streams import stream
 
 __all__ = ["LossesOf", "Selection", "require_ids", "require_raising"]
@@ -195,9 +200,12 @@ class Selection:
         """Go on from a state: `epochs` and `epoch` begin where it was taken.
 
         Raises:
-            ValueError: another method, data set or hyper-parameter, which is named.
+            ValueError: another method, data set or hyper-parameter, which is named; or no state of
+                a Selection.
         """
-        own = self._exchange.with_own_stream(state["selector"], state["streams"])
+        keys = {"epoch", "position", "seed", "selector", "streams"}
+        require(set(state) == keys, "state", sorted(state), f"of the keys {sorted(keys)}")
+        own = with_own_stream(state["selector"], self.sampler.rank, state["streams"])
         self.selector.load_state_dict(own)
         self.sampler.seed = state["seed"]
         self._epoch, self._position = state["epoch"], state["position"]
@@ -295,11 +303,7 @@ class Selection:
         self._unchecked = False
         ids, device = batch.index.tolist(), self.selector.device
         if self._mixes:
-            with replayed(0, device):  # a sample may be augmented at random
-                samples = [self._samples[i] for i in ids]
-            mixed = depends_on_other_rows(
-                len(ids), lambda places: self._collate([samples[i] for i in places]).data, device
-            )
+            mixed = collate_mixes(self._samples, ids, lambda rows: self._collate(rows).data, device)
             require(not mixed, "collate_fn", self._collate.collate_fn, MIXED)
 
         def losses_at(places: list[int]) -> Tensor:

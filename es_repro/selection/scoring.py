@@ -3,14 +3,14 @@
 import contextlib
 import importlib
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["depends_on_other_rows", "replayed", "scoring_pass"]
+__all__ = ["collate_mixes", "depends_on_other_rows", "replayed", "scoring_pass"]
 
 TRIALS = 3  # mixup may be switched on for some batches only, or draw a share close to 1
 CLOSE = {"rtol": 1e-3, "atol": 1e-5}  # the same shapes and kernels: differences are bugs, not noise
@@ -72,6 +72,20 @@ def replayed(seed: int, device: torch.device, model: nn.Module | None = None) ->
             for buffer, value in buffers:
                 buffer.copy_(value)
         torch.clear_autocast_cache()
+
+
+def collate_mixes(
+    dataset: Any,  # noqa: ANN401 - anything with items
+    ids: Sequence[int],
+    collate: Callable[[list[Any]], Any],
+    device: torch.device,
+) -> bool:
+    """Whether a row of the batch that `collate` makes of these samples depends on the others."""
+    with replayed(0, device):  # a sample may be augmented at random
+        samples = [dataset[i] for i in ids]
+    return depends_on_other_rows(
+        len(ids), lambda places: collate([samples[i] for i in places]), device
+    )
 
 
 def depends_on_other_rows(

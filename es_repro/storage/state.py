@@ -8,6 +8,7 @@ from es_repro.costs.counters import Cost
 from es_repro.parallel.ranks import Ranks
 from es_repro.parallel.sharding import load_model, load_optimizer, whole
 from es_repro.process.generators import global_state, load_global_state
+from es_repro.selection.exchange import with_own_stream
 from es_repro.storage.checkpoint import Checkpoints, read
 
 if TYPE_CHECKING:  # it asks for its own state
@@ -57,16 +58,11 @@ def load_engine_state(engine: "Engine", state: dict[str, Any]) -> None:
             is another method's.
     """
     ranks = engine.ranks
-    selector, generators = dict(state["selector"]), state["generators"]
-    others = state.get("ranks", [])
-    if ranks.rank > 0:
-        own = others[ranks.rank - 1] if ranks.rank <= len(others) else None
-        generators = own and own["generators"]
-        if own is None:  # nobody's stream: the epoch's own begins anew
-            selector["device_type"] = "none"
-        else:
-            selector["select_stream"] = own["select_stream"]
-    engine.selector.load_state_dict(selector)
+    selector = state["selector"]
+    first = {"generators": state["generators"], "select_stream": selector["select_stream"]}
+    everyones = [first, *state.get("ranks", [])]
+    streams = [own["select_stream"] for own in everyones]
+    engine.selector.load_state_dict(with_own_stream(selector, ranks.rank, streams))
     engine.epoch, engine.position = state["epoch"], state["position"]
     require_same_cut(engine, state)
     load_model(engine.net, state["model"])
@@ -80,8 +76,8 @@ def load_engine_state(engine: "Engine", state: dict[str, Any]) -> None:
     engine.clock.load_state_dict(state["clock"])
     engine.memory.load_state_dict(state["memory"])
     engine.best, engine.latest = state["best"], state["latest"]
-    if generators:
-        load_global_state(generators, engine.fabric.device)
+    if ranks.rank < len(everyones):
+        load_global_state(everyones[ranks.rank]["generators"], engine.fabric.device)
 
 
 def rows_per_step(engine: "Engine") -> int:

@@ -363,7 +363,10 @@ def test_rows_that_depend_on_others_may_be_insisted_on(tmp_path):
 def test_dropout_and_batch_norm_are_no_mixing(tmp_path):
     model = Classifier()
     model.net.insert(1, nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5)))
-    make(tmp_path, model=model).train()
+    trainer = make(tmp_path, model=model)
+    trainer.train()
+    assert trainer.state.global_step == EPOCHS * 6
+    assert model.net[1][0].num_batches_tracked == EPOCHS * 6  # the training passes' alone
 
 
 @pytest.mark.parametrize("kind", ["regression", None])

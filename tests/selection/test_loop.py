@@ -379,6 +379,15 @@ def test_two_ranks(variant, tmp_path):
 # ---------------------------------------------------------------- a user's mistakes
 
 
+def test_a_state_of_something_else_is_one_clear_message():
+    state = build().state_dict()
+    state.pop("streams")
+    with pytest.raises(
+        ValueError, match=r"^state=\['epoch', .*\]: must be of the keys .*'streams'"
+    ):
+        build().load_state_dict(state)
+
+
 def poisoned(model, data):
     losses, signals = losses_of(model, data)
     return torch.where(data[1] == 0, losses * torch.nan, losses), signals

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from es_repro.report.runs import diverged
 from es_repro.report.studies.study import Study
 from es_repro.report.verdicts.arms import Records, Values
 from es_repro.report.verdicts.claim import Arm
@@ -63,10 +64,12 @@ def findings(study: Study, records: Records) -> Findings:
     found = {row: records.values(Arm((study.experiment,), row)) for row in study.arms}
     there = {row: values for row, values in found.items() if len(values.by_seed) >= _LEAST_SEEDS}
     runs = pd.concat([values.runs for values in found.values()])
-    lines = [_arm(study, row, found, there) for row in study.arms]
-    arms = pd.DataFrame(lines, columns=list(ARMS))
-    failures = {row: _diverged(records, study, row) for row in study.arms}
-    arms = arms.assign(diverged=list(failures.values())).astype(ARMS)
+    asked = {row: records.asked(Arm((study.experiment,), row)) for row in study.arms}
+    failures = {row: int(diverged(mine).sum()) for row, mine in asked.items()}
+    arms = pd.DataFrame(
+        [_arm(study, row, found, there) | {"diverged": failures[row]} for row in study.arms],
+        columns=list(ARMS),
+    ).astype(ARMS)
     trials = dict(_trials(study, there))
     primary = {f"{a}/{b}": one for (a, b), one in trials.items() if (a, b) in study.primary}
     corrected = decide_all(primary, LEVEL)
@@ -130,24 +133,15 @@ def _contrast(
     }  # fmt: skip
 
 
-def _diverged(records: Records, study: Study, row: str) -> int:
-    """How many runs of an arm failed by a loss that was not finite."""
-    asked = records.asked(Arm((study.experiment,), row))
-    errors = asked.loc[asked["state"] == "failed", "error"].fillna("")
-    return int(errors.str.startswith("FloatingPointError").sum())
-
-
 def _cost_ratio(there: dict[str, Values], method: str, control: str) -> float:
     return _mean(there[method], "cost/flops") / _mean(there[control], "cost/flops")
 
 
 def _unfair(decision: Decision, ratio: float) -> str:
     """What stands behind a word that unequal cost alone could account for."""
-    if decision.word == "better" and ratio > 1 + _EQUAL_COST:
-        return f", but at {ratio:.2f} of its FLOPs"
-    if decision.word == "worse" and ratio < 1 - _EQUAL_COST:
-        return f", but at {ratio:.2f} of its FLOPs"
-    return ""
+    dearer = decision.word == "better" and ratio > 1 + _EQUAL_COST
+    cheaper = decision.word == "worse" and ratio < 1 - _EQUAL_COST
+    return f", but at {ratio:.2f} of its FLOPs" if dearer or cheaper else ""
 
 
 def _arm(

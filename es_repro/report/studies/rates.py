@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from es_repro.report import ReportError
+from es_repro.report.runs import diverged
 from es_repro.report.studies.study import Study
 
 __all__ = ["FACTOR", "Tuned", "as_yaml", "tuned"]
@@ -48,9 +49,8 @@ def tuned(study: Study, runs: pd.DataFrame) -> list[Tuned]:
     Raises:
         ReportError: an arm has no finished run on the validation cut, or a run used the test split.
     """
-    diverged = runs["error"].fillna("").str.startswith("FloatingPointError")
-    ended = (runs["state"] == "finished") | (runs["state"] == "failed") & diverged
-    mine = runs[(runs["experiment"] == study.tuning) & ended]
+    ended = runs["state"].eq("finished") | diverged(runs)
+    mine = runs[runs["experiment"].eq(study.tuning) & ended]
     if (mine["config.dataset.split"] != "validation").any():
         raise ReportError(f"{study.tuning}: has runs on the test split; tune on validation")
     newest = mine.sort_values("order").drop_duplicates(
