@@ -16,6 +16,7 @@ __all__ = ["Estimate", "Row", "break_even", "estimate", "predict", "step_ratio"]
 
 BOOTSTRAP = 2000  # resamples of the rounds behind an interval
 TAIL = 0.025  # of a 95% interval, at either end
+ROUNDING = 1e-9  # ratios of steps within it are equal: sums of seconds differ in their last digits
 
 
 @dataclass(frozen=True)
@@ -109,11 +110,11 @@ def break_even(points: Sequence[tuple[float, float]]) -> float | None:
         None where nothing is saved however small b is; 1 where something always is.
     """
     above = sorted(points)
-    number = max((i for i, (_, ratio) in enumerate(above) if ratio < 1), default=0)
+    number = max((i for i, (_, ratio) in enumerate(above) if ratio < 1 - ROUNDING), default=0)
     if number == len(above) - 1:
         return 1.0
     (low, first), (high, second) = above[number], above[number + 1]
-    if second <= first:  # flat: b rows cost what B do
+    if second - first < ROUNDING:  # flat: b rows cost what B do
         return None
     crossing = low + (1 - first) * (high - low) / (second - first)
     return crossing if crossing > 0 else None
