@@ -23,6 +23,7 @@ class Batches:
         clock: seconds.
 
     Attributes:
+        workers: processes that fetch beside the loop; 0: the loop's own does, or nobody says.
         steady: whether the batch fetched last came at the loader's own pace: neither at the start
             of an epoch nor out of what its workers had fetched ahead.
         seconds: how long the last fetch took.
@@ -34,7 +35,8 @@ class Batches:
     def __init__(self, loader: Iterable[Batch], rounds: int, clock: Clock) -> None:
         require(iter(loader) is not loader, "loader", type(loader).__name__, "iterable repeatedly")
         self._loader, self._rounds, self._clock = loader, rounds, clock
-        ahead = getattr(loader, "num_workers", 0) * (getattr(loader, "prefetch_factor", None) or 2)
+        self.workers: int = getattr(loader, "num_workers", 0)
+        ahead = self.workers * (getattr(loader, "prefetch_factor", None) or 2)
         self._ahead = min(ahead, rounds // 2)
         self._batches = self._endless()
         self._fetched = 0  # at one pace
@@ -84,11 +86,18 @@ class Fetching:
         alone: a batch, when nothing but the loader runs: its throughput.
         loop: a whole step of the loop, its batch fetched and trained on.
         wait: of it, what the loop waited for the batch, by the host's clock.
+        workers: processes that fetch.
     """
 
     alone: float
     loop: float
     wait: float
+    workers: int
+
+    @property
+    def work(self) -> float:
+        """Seconds that fetching a batch keeps processors busy, at most."""
+        return self.alone * max(1, self.workers)
 
 
 def drained(batches: Batches, rounds: int) -> float:

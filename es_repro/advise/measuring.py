@@ -42,9 +42,11 @@ class Measured:
     def beside(self) -> float:
         """Seconds that a batch costs beside its step: waited for, or taken from it by workers."""
         lost = self.fetching.loop - float(self.train.mean())
-        # On a device that runs behind the host, what the host waits for may cost nothing.
-        waited = 0.0 if self.memory is not None else self.fetching.wait
-        return max(lost, waited, 0.0)
+        if self.memory is not None:  # what the host waits for may cost the device nothing
+            return max(lost, 0.0)
+        # A machine that was faster in one part of the measurement than in another is no cost of
+        # the batches: they take no more than the work of fetching them.
+        return max(min(lost, self.fetching.work), self.fetching.wait)
 
     def periods(self, step: Tensor, share: float = 1.0) -> Tensor:
         """Seconds [rounds] from one step of a loop to the next.
@@ -105,7 +107,7 @@ def measure(
         score=score,
         some=dict(zip(ratios, rest[: len(ratios)], strict=True)),
         selecting=dict(zip(ratios, rest[len(ratios) :], strict=True)),
-        fetching=Fetching(alone, spent, waited),
+        fetching=Fetching(alone, spent, waited, batches.workers),
         memory=_peaks(work, batches.fetch(), loop, ratios, device),
     )
 

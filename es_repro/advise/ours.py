@@ -124,7 +124,7 @@ def advise_methods(
     engine.compiler.fix_sizes([rows, *pieces, *(count(ratio, rows) for ratio in wanted)])
     return advise_loop(
         loop_of_engine(engine),
-        FullBatches(engine, rounds),
+        FullBatches(engine, rounds, getattr(data, "num_workers", 0)),
         num_epochs=run_epochs(config),
         methods=methods,
         ratios=ratios,
@@ -158,10 +158,11 @@ class FullBatches:
     Args:
         engine: whose loader delivers them.
         least: batches of one iteration.
+        num_workers: processes that decode them.
     """
 
-    def __init__(self, engine: Engine, least: int) -> None:
-        self._engine, self._least = engine, least
+    def __init__(self, engine: Engine, least: int, num_workers: int) -> None:
+        self._engine, self._least, self.num_workers = engine, least, num_workers
 
     def __iter__(self) -> Iterator[Batch]:
         loader, found = self._engine.loader, 0

@@ -55,6 +55,28 @@ def test_a_loader_slower_than_its_model_is_the_bound():
     assert advice.verdict.startswith("No: you are bound by the loader.")
 
 
+def test_what_no_fetching_can_have_cost_is_not_put_down_to_it():
+    # The first step after each fetch takes 30 ms more; the fetch itself takes 1 ms.
+    clock = Clock()
+    net = Net(clock, 0.1 / 32)
+
+    class Waking(Loader):
+        def __iter__(self):
+            for batch in super().__iter__():
+                clock.slow = 0.03
+                yield batch
+
+    def step(batch):
+        clock.spend(clock.slow)
+        clock.slow = 0.0
+        return net.step(batch)
+
+    advice = advise(step, Waking(clock, 0.001), num_epochs=20, update=net.update, clock=clock)
+
+    assert advice.parts.train == pytest.approx(0.3)
+    assert advice.parts.beside == pytest.approx(0.001)
+
+
 def test_selection_makes_a_hidden_loader_the_bound():
     # Hidden behind steps of 300 ms, 200 ms a batch is the least that any of them can take.
     advice = advised(step=0.3, load=0.2, ahead=2)
