@@ -1,6 +1,7 @@
 """Advice against what it predicts: whole short runs with and without selection, side by side.
 
-The runs take their epochs in turn: what the machine does for a minute it does to all of them.
+The runs take their epochs in turn, and advice is taken before each round of them: what the machine
+does for a minute it does to all of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from es_repro.engine import Engine
 from es_repro.parallel.bystander import Bystander
 from es_repro.selection import create, require, selector_class
 
-__all__ = ["CASES", "Compared", "Comparison", "Trial", "compare"]
+__all__ = ["CASES", "Compared", "Comparison", "Trial", "compare", "compared"]
 
 Method = tuple[str, dict[str, Any]]
 Epochs = Iterator[tuple[float, int]]  # seconds of each, and the samples that it trained
@@ -83,7 +84,7 @@ class Compared:
     Attributes:
         method: its name.
         batch_ratio: b/B, or None.
-        predicted: by the advice.
+        predicted: by the advice: the median of what each said, the lowest and the highest.
         measured: see `runs_ratio`.
         ideal: in FLOPs.
         expected_share: of the samples trained, by the cost model.
@@ -116,7 +117,7 @@ class Comparison:
     Attributes:
         case: its name in `CASES`.
         data: what the images were.
-        advice: taken before the runs.
+        advice: taken first.
         baseline_seconds: of the runs without selection, likewise.
         rows: one a method.
     """
@@ -131,7 +132,7 @@ class Comparison:
 def compare(
     case: str, trial: Trial, show: Callable[[float, str], None] = lambda *_: None
 ) -> Comparison:
-    """Take advice on a loop, then run it with every method, in turn.
+    """Take advice on a loop and run it with every method, in turn, as often as there are pairs.
 
     Args:
         case: of `CASES`.
@@ -145,9 +146,8 @@ def compare(
     )
     data = small_images("auto", trial.data_root, trial.num_samples)
     methods = list(METHODS if workers is None else OWN_METHODS)
-    show(0.0, f"{case}: advice")
     if workers is None:
-        advice = advise_methods(config, device, data, methods, rounds=trial.rounds)
+        take = partial(advise_methods, config, device, data, methods, rounds=trial.rounds)
         run: Run = partial(_epochs, config, data, device)
     else:
         own = OwnLoop(
@@ -159,46 +159,46 @@ def compare(
             device=device,
         )
         rounds = min(trial.rounds, data.num_samples // config.meta_batch_size)
-        advice, run = own.advise(methods, rounds), own.run
-    seconds, trained = _in_turn(run, [("baseline", {}), *methods], trial, case, show)
-    whole = float(np.median(seconds[..., 0], axis=0).sum())
-    shares = trained / trained[0]
-    rows = []
-    for number, ((name, settings), row) in enumerate(zip(methods, advice.rows, strict=True), 1):
-        cost = selector_class(name).expected_cost(trial.num_epochs, **settings)
-        rows.append(
-            Compared(
-                method=name,
-                batch_ratio=settings.get("batch_ratio"),
-                predicted=Estimate(row.time.median, row.time.low, row.time.high),
-                measured=runs_ratio(seconds[..., number], seconds[..., 0]),
-                ideal=row.ideal,
-                expected_share=cost.back_propagated,
-                trained_share=float(shares[number]),
-            )
-        )
-    return Comparison(case, described(data), advice, whole, rows)
-
-
-def _in_turn(
-    run: Run,
-    methods: Sequence[Method],
-    trial: Trial,
-    case: str,
-    show: Callable[[float, str], None],
-) -> tuple[np.ndarray, np.ndarray]:
-    """Seconds [pairs, epochs, methods] of whole runs, and the samples that they train [methods]."""
-    seconds = np.zeros((trial.pairs, trial.num_epochs, len(methods)))
-    trained = np.zeros(seconds.shape)
+        take, run = partial(own.advise, methods, rounds), own.run
+    advices: list[Advice] = []
+    seconds, trained = np.zeros((2, trial.pairs, trial.num_epochs, len(methods) + 1))
     for pair in range(trial.pairs):
-        runs = [run(name, settings) for name, settings in methods]
+        show(pair / trial.pairs, f"{case}: advice")
+        advices.append(take())
+        runs = [run(name, settings) for name, settings in [("baseline", {}), *methods]]
         for epoch in range(trial.num_epochs):
             show((pair + epoch / trial.num_epochs) / trial.pairs, f"{case}: epoch {epoch}")
             order = range(len(runs))
             for number in order if (pair + epoch) % 2 == 0 else reversed(order):
                 place = pair, epoch, number
                 seconds[place], trained[place] = next(runs[number])
-    return seconds, trained.sum(1)[-1]
+    whole = float(np.median(seconds[..., 0], axis=0).sum())
+    rows = compared(methods, advices, seconds, trained)
+    return Comparison(case, described(data), advices[0], whole, rows)
+
+
+def compared(
+    methods: Sequence[Method], advices: Sequence[Advice], seconds: np.ndarray, trained: np.ndarray
+) -> list[Compared]:
+    """Rows of the methods, from seconds and trained samples [pairs, epochs, 1 + methods]."""
+    num_epochs = seconds.shape[1]
+    rows = []
+    for number, (name, settings) in enumerate(methods):
+        cost = selector_class(name).expected_cost(num_epochs, **settings)
+        told = [advice.rows[number] for advice in advices]
+        times = [row.time.median for row in told]
+        rows.append(
+            Compared(
+                method=name,
+                batch_ratio=settings.get("batch_ratio"),
+                predicted=Estimate(float(np.median(times)), min(times), max(times)),
+                measured=runs_ratio(seconds[..., number + 1], seconds[..., 0]),
+                ideal=told[0].ideal,
+                expected_share=cost.back_propagated,
+                trained_share=float(trained[..., number + 1].sum() / trained[..., 0].sum()),
+            )
+        )
+    return rows
 
 
 def _epochs(

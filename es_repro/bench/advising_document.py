@@ -27,8 +27,9 @@ def comparison_document(made: Mapping[str, Any], found: Sequence[Comparison]) ->
         f"`{made['command']}` at commit {str(made['commit'] or 'unknown')[:10]}"
         f"{' (with local changes)' if made['dirty'] else ''}; {place}; torch {made['torch']}.",
         "Time of a run relative to the run without selection: *predicted* from timed rounds "
-        f"before any run, *measured* on {made['pairs']} whole runs of each method, epoch by epoch "
-        "in turn (of each epoch the median over the runs; 95% intervals). *Off* is the difference "
+        "before each round of runs (the median over the rounds, and the lowest and highest that "
+        f"one said), *measured* on {made['pairs']} whole runs of each method, epoch by epoch in "
+        "turn (of each epoch the median over the runs; 95% intervals). *Off* is the difference "
         f"in points, hundredths of the baseline's time; the goal is {GOAL_POINTS:.0f}. Where the "
         "share of trained samples hangs on the losses and was not the cost model's, *share* says "
         "so: the clock is not to blame.",

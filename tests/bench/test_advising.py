@@ -2,14 +2,16 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from es_repro.bench.__main__ import main
-from es_repro.bench.advising import Compared
+from es_repro.bench.advising import Compared, compared
 from es_repro.bench.ratios import Estimate
+from tests.advise.made import advised
 
 QUICK = (
-    "--pairs", "1", "--rounds", "5", "--epochs", "2", "--threads", "1", "--device", "cpu",
+    "--pairs", "2", "--rounds", "5", "--epochs", "2", "--threads", "1", "--device", "cpu",
     "--data-root", "none",
 )  # fmt: skip
 
@@ -45,6 +47,20 @@ def test_a_plain_loop_is_advised_on_and_run(capsys, caplog, tmp_path, workers):
     assert [row["trained_share"] for row in found["rows"]] == pytest.approx(
         [0.25, 0.2, 0.25], abs=0.01
     )
+
+
+def test_the_prediction_is_the_median_of_what_each_advice_said():
+    methods = [("es", {"batch_ratio": 0.25})]
+    advices = [advised(step=0.3, load=load, methods=methods) for load in (0.3, 0.0, 0.1)]
+    seconds, trained = np.full((3, 20, 2), [2.0, 1.0]), np.full((3, 20, 2), [100, 25])
+
+    [row] = compared(methods, advices, seconds, trained)
+
+    low, middle, high = sorted(advice.rows[0].time.median for advice in advices)
+    assert (row.predicted.low, row.predicted.median, row.predicted.high) == (low, middle, high)
+    assert low < middle < high
+    assert row.measured.median == pytest.approx(0.5)
+    assert row.trained_share == pytest.approx(0.25)
 
 
 def test_a_share_that_the_losses_decide_is_told_apart():
