@@ -31,7 +31,7 @@ _SPECS = (
     ),
     Study(
         name="cpu_cifar10_noise", experiment="cpu/cifar10_noise",
-        title="The same with a fifth of the training labels wrong",
+        title="A fifth of CIFAR-10 with a fifth of its training labels wrong",
         arms={
             "baseline": "Baseline", "short_75": "Baseline, 18 epochs",
             "short_es": "Baseline, 15 epochs", "es": "ES",

@@ -30,11 +30,14 @@ def draw(study: Study, found: Findings) -> Figure:
             yerr=[half.get(row, 0.0) for row in line["row"]], color=INK, marker="o",
             label="Baseline at its budgets", zorder=2,
         )  # fmt: skip
+        taken = set()
         for _, arm in arms[~budgets].iterrows():
             style = look(str(arm["row"]))
+            face = "white" if (style.colour, style.marker) in taken else style.face
+            taken.add((style.colour, style.marker))  # variants of a method share its look
             axes.errorbar(
                 100 * float(arm["cost"]), float(arm["mean"]), yerr=half.get(str(arm["row"]), 0.0),
-                color=style.colour, marker=style.marker, markerfacecolor=style.face,
+                color=style.colour, marker=style.marker, markerfacecolor=face,
                 linestyle="none", label=study.short_name(str(arm["row"])), zorder=3,
             )  # fmt: skip
         axes.set_xlabel("FLOPs of training, percent of the baseline's (scoring included)")
