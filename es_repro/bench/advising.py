@@ -161,11 +161,11 @@ def compare(
         )
         rounds = min(trial.rounds, data.num_samples // config.meta_batch_size)
         take, run = partial(own.advise, methods, rounds), own.run
-    advices: list[Advice] = []
+    answers: list[Advice] = []
     seconds, trained = np.zeros((2, trial.pairs, trial.num_epochs, len(methods) + 1))
     for pair in range(trial.pairs):
         show(pair / trial.pairs, f"{case}: advice")
-        advices.append(take())
+        answers.append(take())
         runs = [run(name, settings) for name, settings in [("baseline", {}), *methods]]
         for epoch in range(trial.num_epochs):
             show((pair + epoch / trial.num_epochs) / trial.pairs, f"{case}: epoch {epoch}")
@@ -174,19 +174,19 @@ def compare(
                 place = pair, epoch, number
                 seconds[place], trained[place] = next(runs[number])
     whole = float(np.median(seconds[..., 0], axis=0).sum())
-    rows = compared(methods, advices, seconds, trained)
-    return Comparison(case, described(data), advices[0], whole, rows)
+    rows = compared(methods, answers, seconds, trained)
+    return Comparison(case, described(data), answers[0], whole, rows)
 
 
 def compared(
-    methods: Sequence[Method], advices: Sequence[Advice], seconds: np.ndarray, trained: np.ndarray
+    methods: Sequence[Method], answers: Sequence[Advice], seconds: np.ndarray, trained: np.ndarray
 ) -> list[Compared]:
     """Rows of the methods, from seconds and trained samples [pairs, epochs, 1 + methods]."""
     num_epochs = seconds.shape[1]
     rows = []
     for number, (name, settings) in enumerate(methods):
         cost = selector_class(name).expected_cost(num_epochs, **settings)
-        told = [advice.rows[number] for advice in advices]
+        told = [advice.rows[number] for advice in answers]
         times = [row.time.median for row in told]
         rows.append(
             Compared(

@@ -51,12 +51,12 @@ def test_a_plain_loop_is_advised_on_and_run(capsys, caplog, tmp_path, workers):
 
 def test_the_prediction_is_the_median_of_what_each_advice_said():
     methods = [("es", {"batch_ratio": 0.25})]
-    advices = [advised(step=0.3, load=load, methods=methods) for load in (0.3, 0.0, 0.1)]
+    answers = [advised(step=0.3, load=load, methods=methods) for load in (0.3, 0.0, 0.1)]
     seconds, trained = np.full((3, 20, 2), [2.0, 1.0]), np.full((3, 20, 2), [100, 25])
 
-    [row] = compared(methods, advices, seconds, trained)
+    [row] = compared(methods, answers, seconds, trained)
 
-    low, middle, high = sorted(advice.rows[0].time.median for advice in advices)
+    low, middle, high = sorted(advice.rows[0].time.median for advice in answers)
     assert (row.predicted.low, row.predicted.median, row.predicted.high) == (low, middle, high)
     assert low < middle < high
     assert row.measured.median == pytest.approx(0.5)
