@@ -149,8 +149,8 @@ def _verdict(advice: Advice) -> Iterator[str]:
         yield f"A scoring pass pays below b/B = {advice.break_even:.2f} (in FLOPs: 0.67)."
     if best.epochs is not None:
         yield (
-            f"A run of {best.epochs / advice.num_epochs:.2f} of the epochs ({best.epochs} of "
-            f"{advice.num_epochs}, the schedule compressed) saves the same: try that first."
+            f"A run of {best.epochs} of the {advice.num_epochs} epochs, the schedule compressed, "
+            f"saves {1 - best.epochs / advice.num_epochs:.0%}: try that first."
         )
 
 

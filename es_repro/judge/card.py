@@ -123,7 +123,7 @@ def _comparison(each: Comparison) -> dict[str, Any]:
     return {
         "control": each.control,
         "word": decision.word,
-        "though_lower": decision.though_lower,
+        "though": decision.though,
         "verdict": str(decision),
         "difference": decision.trial.difference.mean,
         "half_width": decision.half_width,
@@ -142,7 +142,7 @@ def method_line(one: Finding) -> str:
     text += f" at {one.cost:.0%} of its FLOPs)"
     if "short" in one.controls:
         decision = one.controls["short"].decision
-        word = f"{decision.word}, though lower," if decision.though_lower else decision.word
+        word = f"{decision.word}, though {decision.though}," if decision.though else decision.word
         text += f"; {word} against the baseline at equal cost"
         text += f" ({_signed(one.controls['short'])})"
     return text

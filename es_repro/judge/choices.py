@@ -87,6 +87,7 @@ class Decided:
         seeds: of either side.
         decision: the alternative against ours, in points of the measure, larger being better.
         cost: the alternative's FLOPs over ours.
+        rates: learning rates that ours and the alternative were tuned to.
     """
 
     choice: Choice
@@ -94,6 +95,7 @@ class Decided:
     seeds: int
     decision: Decision
     cost: float
+    rates: tuple[float, float]
 
 
 def decide_choices(
@@ -135,6 +137,7 @@ def decide_choices(
         Decided(
             choice, workload, seeds, decisions[str(number)],
             lanes[other.name].cost(workload) / lanes[ours.name].cost(workload),
+            (lanes[ours.name].tuned.rate, lanes[other.name].tuned.rate),
         )
         for number, (choice, (ours, other)) in enumerate(zip(choices, pairs, strict=True))
     ]  # fmt: skip

@@ -41,7 +41,8 @@ def as_frame(found: Sequence[Decided]) -> pd.DataFrame:
                 "difference": one.decision.trial.difference.mean,
                 "half_width": one.decision.half_width, "margin": one.decision.trial.margin,
                 "verdict": one.decision.word,
-                "though_lower": one.decision.though_lower, "cost": one.cost,
+                "though": one.decision.though, "cost": one.cost,
+                "rate_ours": one.rates[0], "rate_other": one.rates[1],
             }
             for one in found
         ]
@@ -73,7 +74,8 @@ def to_markdown(made: Mapping[str, Any], table: pd.DataFrame, picture: str) -> s
         f"to the optimum), above 0: the alternative is better, with the {LEVEL:.0%} interval; "
         f"{seeds} seeds, paired, each side at its own tuned rate. The choices of a workload "
         f"are corrected together by Holm; equivalent is within {margins} points. "
-        "*FLOPs*: the alternative's over ours.",
+        "*FLOPs*: the alternative's over ours. †: the two sides were tuned to different rates; "
+        "part of the difference is the rate's, whose choice rests on a few tuning seeds.",
         f"![Differences of the alternatives to our defaults, by workload]({picture})",
         markdown.table(["choice", "ours", "alternative", "FLOPs", *workloads], rows),
     ]
@@ -112,7 +114,8 @@ def draw(table: pd.DataFrame) -> Figure:
             axes.set_yticks(list(places.values()), names)
             axes.margins(x=0.15)
         figure.supxlabel(
-            "alternative minus default, points (grey: equivalent; up: better, down: worse)",
+            "alternative minus default, points (band: margin; square: equivalent, up: better, "
+            "down: worse, hollow: undecided)",
             fontsize=9,
         )
     return figure
@@ -123,5 +126,6 @@ def _choices(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cell(line: pd.Series) -> str:
-    lower = ", though lower" if line["though_lower"] else ""
-    return f"{line['difference']:+.2f} ± {line['half_width']:.2f} {line['verdict']}{lower}"
+    though = f", though {line['though']}" if line["though"] else ""
+    rates = " †" if line["rate_ours"] != line["rate_other"] else ""
+    return f"{line['difference']:+.2f} ± {line['half_width']:.2f} {line['verdict']}{though}{rates}"

@@ -74,7 +74,7 @@ def _table(workload: dict[str, Any]) -> Table:
 
 def _difference(comparison: dict[str, Any]) -> str:
     mark = {"better": " *", "worse": " *", "equivalent": " ="}.get(comparison["word"], "")
-    mark += " *" if comparison["though_lower"] else ""
+    mark += " *" if comparison["though"] else ""
     return f"{comparison['difference']:+.2f} ± {comparison['half_width']:.2f}{mark}"
 
 

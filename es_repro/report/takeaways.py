@@ -16,7 +16,7 @@ from es_repro.report.unrun import paper_hours
 
 __all__ = ["takeaways"]
 
-_CONTRAST = ("question", "difference, points", "verdict", "to decide it")
+_CONTRAST = ("question", "difference, points", "verdict", "to show equality")
 _SOURCES = {
     "runs": "runs of its recipe", "arithmetic": "its own printed numbers", "theory": "computation",
 }  # fmt: skip
@@ -65,7 +65,10 @@ def _judge(card: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"Every method on small workloads, {' or '.join(sorted(seeds))} seeds each "
         "([card](judge/card.html)): points against controls of its own cost, a baseline's in "
-        "whole epochs (above 0: better), with the 95% interval, and the verdict."
+        "whole epochs (above 0: better), with the 95% interval of each alone, and the verdict. "
+        "Words of the first table are corrected by Holm within a workload, with the contrasts to "
+        "the whole baseline; those of the second are exploratory, uncorrected: of its 56 some are "
+        "chance."
     )
     for kind, against in _JUDGED.items():
         heads = [f"against {against}", *(each["title"] for each in card["workloads"])]
@@ -80,8 +83,8 @@ def _verdicts(card: Mapping[str, Any], name: str, kind: str) -> Iterator[str]:
         if not one:
             yield "-"
             continue
-        lower = ", though lower" if one["though_lower"] else ""
-        yield f"{one['difference']:+.2f} ± {one['half_width']:.2f} {one['word']}{lower}"
+        though = f", though {one['though']}" if one["though"] else ""
+        yield f"{one['difference']:+.2f} ± {one['half_width']:.2f} {one['word']}{though}"
 
 
 def _ledger(claims: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""One word for a comparison: better, equivalent, worse, insensitive or undecided.
+"""One word for a comparison: better, equivalent, worse, insensitive, undecided or identical.
 
 A method that saves compute is compared with the baseline at full cost, and the yardstick is
 `short`: the baseline trained to its end at the method's cost. Half of what `short` loses is the
@@ -9,10 +9,13 @@ from above, whose standard error holds the margin's. Where `short` loses nothing
 the workload cannot tell a good method from no method: equality is then no merit, and the word is
 *insensitive*; only a difference that is seen all the same keeps its name.
 
-With seeds enough, a loss can be seen that is well within the margin. The word is then *equivalent*:
-it answers what was asked, whether more than half of the saving's price was won back, and *worse*
-would put such a loss beside one that lies beyond the margin. What was seen is said behind it, with
-its interval: `equivalent within 0.52, though lower by 0.20 [0.10, 0.30]`.
+With seeds enough, a difference can be seen that is well within the margin. The word is then
+*equivalent*: it answers what was asked, and *worse* or *better* would put such a difference beside
+one that lies beyond the margin. What was seen is said behind it, with its interval, whichever way
+it goes: `equivalent within 0.52, though lower by 0.20 [0.10, 0.30]`.
+
+Two arms that answer the same on every seed were not compared: they are one arm under two names,
+such as annealing of 5% and none in a run of six epochs. The word is *identical*.
 """
 
 from collections.abc import Mapping
@@ -26,7 +29,8 @@ from es_repro.statistics.multiple import holm
 
 __all__ = ["Decision", "Trial", "Word", "decide", "decide_all", "trial"]
 
-Word = Literal["better", "equivalent", "worse", "insensitive", "undecided"]
+Word = Literal["better", "equivalent", "worse", "insensitive", "undecided", "identical"]
+Though = Literal["", "lower", "higher"]
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Decision:
         trial: its comparison.
         half_width: of the difference's interval: the x of "undecided at +-x".
         p_differs, p_equivalent: as decided on, corrected where several were decided together.
-        though_lower: equivalent, and yet a loss is seen.
+        though: `lower` or `higher` where it is equivalent, and yet a difference is seen.
     """
 
     word: Word
@@ -69,21 +73,21 @@ class Decision:
     half_width: float
     p_differs: float
     p_equivalent: float
-    though_lower: bool = False
+    though: Though = ""
 
     def __str__(self) -> str:
-        """Such as `equivalent within 0.52` or `undecided at +-0.80`; a loss is never left out."""
+        """Such as `equivalent within 0.52` or `undecided at +-0.80`."""
         more = {
             "equivalent": f" within {self.trial.margin:.2f}",
             "undecided": f" at +-{self.half_width:.2f}",
         }
-        return self.word + more.get(self.word, "") + (self._loss if self.though_lower else "")
+        return self.word + more.get(self.word, "") + (self._seen if self.though else "")
 
     @property
-    def _loss(self) -> str:
-        loss = -self.trial.difference.mean
-        least, most = loss - self.half_width, loss + self.half_width
-        return f", though lower by {loss:.2f} [{least:.2f}, {most:.2f}]"
+    def _seen(self) -> str:
+        size = abs(self.trial.difference.mean)
+        least, most = size - self.half_width, size + self.half_width
+        return f", though {self.though} by {size:.2f} [{least:.2f}, {most:.2f}]"
 
 
 def trial(
@@ -135,7 +139,11 @@ def decide(one: Trial, level: float = 0.95) -> Decision:
 
 
 def decide_all(trials: Mapping[str, Trial], level: float = 0.95) -> dict[str, Decision]:
-    """The words for comparisons decided together: Holm's correction over each kind of claim."""
+    """The words for comparisons decided together: Holm's correction over each kind of claim.
+
+    A false "better" or "worse" among them has a chance of 1 - level, and a false "equivalent" one
+    of its own.
+    """
     differs = holm([one.p_differs for one in trials.values()])
     equivalent = holm([one.p_equivalent for one in trials.values()])
     return {
@@ -146,20 +154,17 @@ def decide_all(trials: Mapping[str, Trial], level: float = 0.95) -> dict[str, De
 
 def _decide(one: Trial, p_differs: float, p_equivalent: float, level: float) -> Decision:
     alpha = 1 - level
-    seen = p_differs < alpha
+    seen: Though = "" if p_differs >= alpha else "higher" if one.difference.mean > 0 else "lower"
+    sensitive = one.short_loss is None or one.short_loss.p_above(0) < alpha
     word: Word = "undecided"
-    if seen and one.difference.mean > 0:
-        word = "better"
-    elif p_equivalent < alpha and _sensitive(one, alpha):
-        word = "equivalent"  # also where a loss is seen: `though_lower`
+    if one.difference.mean == 0 and one.difference.standard_error == 0:
+        word = "identical"
+    elif p_equivalent < alpha and sensitive:
+        word = "equivalent"
     elif seen:
-        word = "worse"
-    elif not _sensitive(one, alpha):
+        word = "better" if seen == "higher" else "worse"
+    elif not sensitive:
         word = "insensitive"
     half = one.difference.half_width(level)
-    lower = word == "equivalent" and seen  # a gain that is seen is "better" above
-    return Decision(word, one, half, p_differs, p_equivalent, lower)
-
-
-def _sensitive(one: Trial, alpha: float) -> bool:
-    return one.short_loss is None or one.short_loss.p_above(0) < alpha
+    though = seen if word == "equivalent" else ""
+    return Decision(word, one, half, p_differs, p_equivalent, though)

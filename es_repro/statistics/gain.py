@@ -49,7 +49,14 @@ class Gain:
         return f"{sign}{value:.{digits}f}"
 
     def __str__(self) -> str:
-        """Such as `1.24 [1.05, ≥1.60]`."""
+        """Such as `1.24 [1.05, ≥1.60]`; where no part of the interval is known, only where it lies.
+
+        `below the frontier (<0.98)`: worse than the cheapest budget, which no gain measures.
+        """
+        if self.high <= self.at_least_known * (1 + _ROUNDING):
+            return f"below the frontier (<{self.at_least_known:.2f})"
+        if self.low >= self.at_most_known * (1 - _ROUNDING):
+            return f"above the frontier (>{self.at_most_known:.2f})"
         return f"{self.shown(self.value)} [{self.shown(self.low)}, {self.shown(self.high)}]"
 
 

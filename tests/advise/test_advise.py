@@ -133,7 +133,7 @@ def test_the_time_is_told_in_epochs():
     [row] = advice.rows
     assert row.time.median == pytest.approx(0.1 + 0.9 * 7 / 12)
     assert row.epochs == 63  # half up
-    assert "A run of 0.63 of the epochs (63 of 100" in advice.verdict
+    assert "A run of 63 of the 100 epochs, the schedule compressed, saves 37%" in advice.verdict
     assert "try that first" in advice.verdict
     assert "63 of 100 epochs" in str(advice)
 

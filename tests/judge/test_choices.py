@@ -27,14 +27,15 @@ def decided(tmp_path):
     return decide_choices(TOY, effort, runner, said.append, [SAME, STUBBORN]), said
 
 
-def test_one_and_the_same_is_equivalent_to_itself_and_the_same_few_rows_are_worse(decided):
+def test_one_and_the_same_is_identical_and_the_same_few_rows_are_worse(decided):
     (same, stubborn), said = decided
     assert said == ["toy: 4 arms, 20 seeds each, 2 choices"]
-    assert (same.decision.word, same.decision.trial.difference.mean) == ("equivalent", 0.0)
+    assert (same.decision.word, same.decision.trial.difference.mean) == ("identical", 0.0)
     assert same.cost == 1
+    assert same.rates[0] == same.rates[1]
     assert stubborn.decision.word == "worse"
     assert stubborn.cost < 0.6
-    assert list(as_frame([same, stubborn])["verdict"]) == ["equivalent", "worse"]
+    assert list(as_frame([same, stubborn])["verdict"]) == ["identical", "worse"]
 
 
 def test_an_alternative_keeps_its_own_table_of_what_was_rescaled():
@@ -64,7 +65,7 @@ def test_the_command_writes_page_numbers_and_picture(command, tmp_path, monkeypa
     assert code == 0, out + err
     assert "toy: 2 arms, 10 seeds each, 1 choices" in out
     page = (tmp_path / "mine" / "choices.md").read_text()
-    assert "| ES: betas | 0.2 | 0.2 again | 100% | +0.00 ± 0.00 equivalent |" in page
+    assert "| ES: betas | 0.2 | 0.2 again | 100% | +0.00 ± 0.00 identical |" in page
     assert page.strip() in out
     table = pd.read_csv(tmp_path / "mine" / "choices.csv")
     assert list(table["seeds"]) == [10]

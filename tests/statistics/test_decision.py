@@ -47,23 +47,33 @@ def test_a_loss_within_the_margin_is_equivalent_and_said():
     baseline = np.array([80.0, 81.0, 80.0, 81.0])
     method = baseline - [0.3, 0.2, 0.1, 0.2]
     found = decide(trial(method, baseline, short=baseline - [2.0, 1.9, 2.1, 2.0]))
-    assert (found.word, found.though_lower) == ("equivalent", True)
+    assert (found.word, found.though) == ("equivalent", "lower")
     assert str(found) == "equivalent within 1.00, though lower by 0.20 [0.07, 0.33]"
     assert found.p_differs == pytest.approx(2 * stats.t.sf(0.20 / (0.02 / 3 / 4) ** 0.5, 3))
 
     beyond = decide(trial(method, baseline, short=baseline - [0.3, 0.2, 0.1, 0.2]))
     assert (beyond.word, str(beyond)) == ("worse", "worse")  # it loses all that `short` loses
     unseen = decide(trial(baseline - np.array([0.3, -0.2, 0.1, -0.2]), baseline, margin=1.0))
-    assert (str(unseen), unseen.though_lower) == ("equivalent within 1.00", False)
+    assert (str(unseen), unseen.though) == ("equivalent within 1.00", "")
     gained = decide(trial(baseline + np.array([0.3, 0.2, 0.1, 0.2]), baseline, margin=1.0))
-    assert (str(gained), gained.though_lower) == ("better", False)
+    assert str(gained) == "equivalent within 1.00, though higher by 0.20 [0.07, 0.33]"
+    beyond = decide(trial(baseline + np.array([0.3, 0.2, 0.1, 0.2]), baseline, margin=0.2))
+    assert (beyond.word, beyond.though) == ("better", "")
+
+
+def test_one_arm_under_two_names_is_no_equivalence():
+    one = arms(80.0)[0]
+    assert str(decide(trial(one, one.copy(), margin=0.5))) == "identical"
+    assert str(decide(trial(one, one.copy(), short=one - 1.0))) == "identical"
+    shifted = decide(trial(one + 0.25, one, margin=0.5))  # as steady, and yet a difference
+    assert str(shifted) == "equivalent within 0.50, though higher by 0.25 [0.25, 0.25]"
 
 
 def test_a_loss_that_the_correction_hides_is_not_said():
     """p = 0.016 alone, and 0.13 as one of eight: seen no more, and equivalent in both."""
     method, baseline = 80 - np.array([0.3, 0.2, 0.1, 0.2]), np.full(4, 80.0)
     one = trial(method, baseline, margin=5.0)
-    assert decide(one).though_lower
+    assert decide(one).though == "lower"
     assert decide(one).p_differs == pytest.approx(0.0163, abs=2e-4)
     others = {f"{i}": trial(*arms(80.0, 80.0, seed=i), margin=0.01) for i in range(7)}
     together = decide_all({"one": one, **others})["one"]

@@ -60,8 +60,10 @@ def _notes(study: Study, found: Findings, missing: Iterable[Gap]) -> list[str]:
         "baseline of its cost: points to the baseline whose whole schedule fits into about the "
         "method's FLOPs, paired by seed [95% interval]. Compute-equivalent gain: FLOPs that the "
         "baseline would need for the method's accuracy, over the method's own; above 1 it saves "
-        f"compute. By `make {study.name}` at commit {told['Commit']} on {told['Device']}; data: "
-        f"{told['Data']}. From the records alone: `python -m es_repro.report study {study.name}`."
+        "compute; below the frontier: worse than the cheapest budget here, whose FLOPs over the "
+        f"method's stand in brackets. By `make {study.name}` at commit {told['Commit']} on "
+        f"{told['Device']}; data: {told['Data']}. From the records alone: "
+        f"`python -m es_repro.report study {study.name}`."
     ]
     primary = found.contrasts[found.contrasts["role"] == "primary"]
     if len(primary):
@@ -70,7 +72,10 @@ def _notes(study: Study, found: Findings, missing: Iterable[Gap]) -> list[str]:
             f"{study.short_name(str(one['control']))} {difference_cell(one)}: {one['verdict']}"
             for _, one in primary.iterrows()
         )
-        notes.append(f"Named before the first run ([plan](results/PLAN.md)): {each}.")
+        notes.append(
+            f"Named before the first run ([plan](results/PLAN.md)): {each}. All other differences "
+            "are exploratory, their intervals uncorrected."
+        )
     notes += filter(None, [unfinished(study, found)])
     notes += unrun_note(missing)
     return notes

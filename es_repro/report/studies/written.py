@@ -18,16 +18,19 @@ _LEGEND = (
     "Accuracy on the test split after the last epoch: mean ± standard deviation over the seeds. "
     "FLOPs (scoring included) and samples back-propagated: of the baseline's.",
     "*Compute-equivalent gain*: FLOPs that the baseline would need for the method's accuracy, read "
-    "off its own frontier of shorter runs, over the method's [95% interval]; ≤ and ≥ where that "
-    "lies outside the frontier. Above 1 the method saves compute; at 1 a shorter baseline does the "
-    "same.",
+    "off its own frontier of shorter runs, over the method's [95% interval]. Above 1 the method "
+    "saves compute; at 1 a shorter baseline does the same. ≤ and ≥ where an end lies outside the "
+    "frontier; *below* and *above the frontier* where all of the interval does: worse than the "
+    "cheapest budget or better than the dearest; in brackets, its FLOPs over the method's.",
     "Against the baseline a method is *equivalent* where it loses less than half of what the "
     "baseline of its cost loses (two one-sided tests; the margin is measured on the same seeds and "
     "its error is in the test); *insensitive* where that baseline loses nothing that can be seen. "
     "Against arms of its own cost the margin is the plan's; where costs differ by more than 6%, a "
     "word that the dearer arm would earn by its cost alone says so.",
-    "**Primary** contrasts were named before the first run and are corrected together by Holm; all "
-    "others are exploratory, uncorrected.",
+    "A difference that is seen and lies within the margin is *equivalent*, and said: *though "
+    "lower*, *though higher*.",
+    "**Primary** contrasts were named before the first run and are corrected together by Holm, "
+    "differences (5%) and equivalences (5%) each; all others are exploratory, uncorrected.",
 )
 
 

@@ -80,7 +80,7 @@ def test_what_a_reader_takes_home_names_each_question_and_its_answer(root):
     found = put(root, LEVELS, 0.2)
     card = {"workloads": [{"title": "digits", "seeds": 100, "methods": [
         {"name": "es", "controls": {"short": {
-            "difference": 0.5, "half_width": 0.2, "word": "better", "though_lower": False,
+            "difference": 0.5, "half_width": 0.2, "word": "better", "though": "",
         }}}]}]}  # fmt: skip
     claims = [{"kind": "runs", "verdict": "not run"}, {"kind": "theory", "verdict": "holds"}]
     text = takeaways([(STUDY, found)], card, claims)
