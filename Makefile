@@ -19,6 +19,8 @@ PREFIX := $(if $(filter paper,$(PRESET)),,$(PRESET)/)
 # Rounds of paired timing where a demo has many arms or slow ones; else the bench's own number.
 DEMO_ROUNDS := $(if $(filter demo,$(PRESET)),6)
 
+$(if $(filter demo small paper,$(PRESET)),,$(error PRESET=$(PRESET): must be demo, small or paper))
+
 # Every item of the paper, in the order in which they need one another's runs, and what is made of them.
 PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
 	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 verdicts report
@@ -29,7 +31,7 @@ PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 t
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|small|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
-	@grep -hE '^[a-z0-9 -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9 -]+):.*## /\1\t/' | expand -t 22
+	@grep -hE '^[a-z0-9_ -]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9_ -]+):.*## /\1\t/' | expand -t 22
 
 setup: $(VENV)/.installed ## install into .venv what constraints.txt pins
 
@@ -153,7 +155,16 @@ fig7: setup ## Figure 7: the betas close to the defaults
 STUDY = status=0; $(RUN).train -m sweep=cpu/$(patsubst cpu_%,%,$@) $(ARGS) || status=$$?; \
 	$(RUN).report study $@ --runs $(RUNS_ROOT) || status=$$?; exit $$status
 
-cpu_cifar10 cpu_cifar10_noise cpu_cifar10_picks cpu_cifar10_scoring: setup ## our own studies, planned in results/PLAN.md: hours on two cores (DATA_ROOT)
+cpu_cifar10: setup ## our own study, planned in results/PLAN.md: two hours of two cores (DATA_ROOT)
+	$(STUDY)
+
+cpu_cifar10_noise: setup ## the same with a fifth of the labels wrong
+	$(STUDY)
+
+cpu_cifar10_picks: setup ## the same: do ES's weights pick better than chance?
+	$(STUDY)
+
+cpu_cifar10_scoring: setup ## the same: batch norm scoring in train or in eval mode
 	$(STUDY)
 
 cpu_sst2: pretrained ## the same, fine-tuning a small encoder

@@ -25,6 +25,7 @@ from es_repro.process.generators import seed_globals
 from es_repro.process.machine import Precision
 from es_repro.record import Record
 from es_repro.selection import PlannedBatchSampler, Replay, Selector, Trace, selector_class
+from es_repro.selection.foreign import as_selector
 from es_repro.settings import Settings
 from es_repro.storage.export import Exports
 from es_repro.storage.trace_files import read_selection
@@ -119,10 +120,9 @@ def build_selector(
     if config.replay is not None:
         return follow(recorded_trace(config), config, num_samples, epochs, device)
     make = instantiate(config.method)
-    selector: Selector = make(
-        num_samples=num_samples, num_epochs=epochs, device=str(device), seed=config.seed
+    return as_selector(
+        make(num_samples=num_samples, num_epochs=epochs, device=str(device), seed=config.seed)
     )
-    return selector
 
 
 def follow(

@@ -31,6 +31,7 @@ from es_repro.rehearsal import rehearse
 from es_repro.rows import Batch, Inputs, length_order, micro_batches, take_rows
 from es_repro.selection import EpochPlan, ProgressScheduler, Selector, require
 from es_repro.settings import Settings
+from es_repro.skipping import make_skipping
 from es_repro.storage.export import NO_EXPORTS, Exports
 from es_repro.storage.state import engine_state, load_engine_state
 from es_repro.tasks import Output, Task
@@ -87,9 +88,8 @@ class Engine:
         allowed = f"one that needs no {' and no '.join(sorted(missing))}: this task has none"
         require(not missing, "method", selector.method_name(), allowed)
         self.skips = selector.nonfinite == "skip"
-        fused = all(group.get("fused") for group in optimizer.param_groups)
-        way = ", or optimizer.fused=true" if twin is None else ": shards (fsdp) cannot skip a step"
-        require(not self.skips or fused, "nonfinite", "skip", f"raise{way}")
+        if self.skips:
+            make_skipping(optimizer, sharded=twin is not None)
         self.fabric, self.task, self.selector, self.loader = fabric, task, selector, loader
         self.ranks = Ranks(fabric)
         self.exchange = Exchange(self.ranks, selector, settings.table_sync)
@@ -319,6 +319,7 @@ class Engine:
         """Read the interval's numbers, once, and stop where a loss was not finite."""
         self.exchange.settle()
         if self.interval.length == 0:
+            self.selector.check()  # losses of a refresh follow the last step's
             return
         objectives, losses = self.interval.read(self.ranks)
         bad = ~np.isfinite(objectives + losses)
@@ -329,13 +330,14 @@ class Engine:
             raise FloatingPointError(f"step {step}: {error}") from error
         if bad.any() and not self.skips:  # the selector saw the scoring pass alone
             raise FloatingPointError(f"step {step}: the training loss is not finite")
-        mean, cost = float(objectives.mean()), self.cost.over(self.ranks)
+        kept = ~bad if not bad.all() else bad  # of the steps that were taken
+        mean, cost = float(objectives[kept].mean()), self.cost.over(self.ranks)
         rate = self.inner_optimizer.param_groups[0]["lr"]
         self.record.log(
             "step",
             step=self.step,
             epoch=self.epoch,
-            **{"train/objective": mean, "train/meta_loss": float(losses.mean())},
+            **{"train/objective": mean, "train/meta_loss": float(losses[kept].mean())},
             **{"train/learning_rate": rate, "cost/bp_samples": cost.bp_samples},
         )
         state = f"epoch {self.epoch + 1}/{self.settings.epochs}, loss {mean:.3f}"
@@ -369,6 +371,7 @@ class Engine:
                 fed = metrics if own else metrics.clone()
                 self.task.evaluate(self.net, inputs, targets, fed, number * size)
             found = {name: float(value) for name, value in metrics.compute().items()}
+        self.clock.settle()
         self.model.train()
         return found
 

@@ -153,6 +153,8 @@ def carry_out(run: Run, *, show_bar: bool) -> dict[str, Any]:
         strangers = Strangers()
         if run.data.corrupted is not None:
             record.keep("corrupted.json", wrong_labels(config, run.data.corrupted))
+        if run.compiled:  # nets of one class share torch's cache of graphs: a later run would be
+            torch.compiler.reset()  # refused its own once the cache is full, and train uncompiled
         engine = build_engine(
             config,
             data=run.data,
@@ -166,6 +168,7 @@ def carry_out(run: Run, *, show_bar: bool) -> dict[str, Any]:
         )
         if state := read_state(config, folder, ranks):
             go_on(engine, state, folder)
+        del state  # a model's size
         signals.watch(engine)
         found = engine.fit()
         if late := engine.exports.after(engine.step):

@@ -3,9 +3,9 @@
 python -m es_repro.train --help
 """
 
-if __name__ == "__main__":  # before what only the suite brings is imported
-    from es_repro.extras import needs
+from es_repro.extras import needs
 
+if __name__ == "__main__":  # before what only the suite brings is imported
     needs("suite")
 
 
@@ -41,6 +41,8 @@ from es_repro.selection import require
 from es_repro.storage.files import append_line
 
 __all__ = ["main", "train"]
+
+SLURM = ("hydra/launcher=slurm", "hydra/launcher=submitit")
 
 # What the jobs of this process raised.
 errors: list[Exception] = []
@@ -149,6 +151,8 @@ def main() -> None:
             for line in lines if is_main() else ():
                 print(line)
             sys.exit(0)
+        if any(x.startswith(SLURM) for x in sys.argv[1:]):
+            needs("slurm")
         outlive(job)
         if errors and (SweepProgress.open is None or not is_alone()):
             raise errors[0]

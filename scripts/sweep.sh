@@ -33,5 +33,15 @@ preset=${PRESET:-demo}
 launcher=("hydra/launcher=${LAUNCHER:-joblib}")
 [[ ${LAUNCHER:-joblib} == joblib ]] && launcher+=("hydra.launcher.n_jobs=${JOBS:-2}")
 
-exec "${PYTHON:-.venv/bin/python}" -m es_repro.train -m "sweep=$folder${sweeps[$name]}" \
+python=${PYTHON:-.venv/bin/python}
+if ! command -v "$python" > /dev/null; then
+    echo "error: $python: not there; run make setup, or say PYTHON=" >&2
+    exit 1
+fi
+if [[ $name == beta_grid_cola && $preset == demo ]]; then
+    echo "error: beta_grid_cola has no demo form; say PRESET=small or PRESET=paper" >&2
+    exit 2
+fi
+
+exec "$python" -m es_repro.train -m "sweep=$folder${sweeps[$name]}" \
     "${launcher[@]}" "$@"

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from es_repro.engine import Engine, Stopped
-from es_repro.train import train
+from es_repro.train import main, train
 from tests.conftest import QUICK
 from tests.data.layouts import photographs, write_class_folders
 from tests.ranks import children, handed_over
@@ -284,3 +284,11 @@ def test_a_port_in_use_is_torchruns_own_message(tmp_path):
 
     assert job.returncode != 0
     assert "EADDRINUSE" in job.stderr
+
+
+def test_slurm_without_its_extra_is_one_line(monkeypatch):
+    monkeypatch.setattr("es_repro.extras.missing", lambda extra: [f"what {extra} brings"])
+    words = ["-m", "sweep=demo/digits", "hydra/launcher=slurm", "hydra.launcher.partition=gpu"]
+    monkeypatch.setattr("sys.argv", ["es_repro.train", *words])
+    with pytest.raises(SystemExit, match=r"^error: this command needs the extra 'slurm': pip inst"):
+        main()

@@ -49,3 +49,15 @@ def test_a_compiled_run_is_the_eager_one_to_rounding(method):
     for ours, theirs in zip(eager.net.buffers(), compiled.net.buffers(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
     assert counters["stats"]["unique_graphs"] > 0
+
+
+def test_each_run_of_a_sweep_has_all_graphs_to_itself(cli, monkeypatch):
+    """The cache holds eight graphs of a class of nets; beyond them torch goes on uncompiled."""
+    resets = []
+    monkeypatch.setattr(torch, "compile", lambda model, **_: model)
+    monkeypatch.setattr(torch.compiler, "reset", lambda: resets.append(1))
+    for compiled, times in (("true", 2), ("false", 0)):
+        resets.clear()
+        code, out, err = cli("-m", "method=baseline,es", f"compile={compiled}")
+        assert code == 0, out + err
+        assert len(resets) == times

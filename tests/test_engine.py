@@ -4,6 +4,7 @@ import copy
 import io
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -266,6 +267,65 @@ def test_skipping_a_step_leaves_weights_and_momentum_as_they_were():
 
     assert torch.equal(before, weights(run))
     assert str(run.inner_optimizer.state_dict()) == momentum
+
+
+def test_a_first_step_that_is_skipped_leaves_the_second_to_be_the_first(monkeypatch):
+    """Fused SGD would fill its momentum in the step that it skips, and take what lies there."""
+    monkeypatch.setattr(torch, "empty_like", lambda x, **_: torch.full_like(x, 1e30))
+    runs = [engine("baseline", nonfinite="skip") for _ in range(2)]
+    for run in runs:
+        run.loader.set_epoch(0)
+    index, inputs, targets = next(runs[0].loader.batches())
+    runs[0].train_batch(index, inputs * torch.nan, targets, False)
+    runs[0].update()
+    for run in runs:
+        for _ in range(2):
+            run.train_batch(index, inputs, targets, False)
+            run.update()
+    assert torch.equal(*map(weights, runs))
+
+
+def test_zeros_for_momentum_change_no_bit_of_a_run():
+    plain, skipping = engine("es"), engine("es", nonfinite="skip")
+    for run in (plain, skipping):
+        run.fit()
+    assert torch.equal(weights(plain), weights(skipping))
+
+
+def test_a_step_that_was_skipped_is_counted_and_left_out_of_the_means():
+    class Broken(TensorLoader):
+        def batches(self, start=0):
+            for number, (index, inputs, targets) in enumerate(super().batches(start)):
+                yield index, inputs * torch.nan if number == 4 else inputs, targets
+
+    run = engine("baseline", nonfinite="skip", loader=Broken, settings={"log_every": 3})
+    run.fit()
+    steps = [line for line in run.record.lines if line["kind"] == "step"]
+    assert all(np.isfinite([x["train/objective"], x["train/meta_loss"]]).all() for x in steps)
+    epochs = [line for line in run.record.lines if line["kind"] == "epoch"]
+    assert [line["selection/nonfinite"] for line in epochs] == [B, 2 * B, 3 * B, 4 * B]
+
+
+def test_nothing_is_saved_after_a_refresh_of_losses_that_are_not_finite():
+    run = engine(
+        "ka", max_fraction=0.3, require_prediction=False,
+        settings={"log_every": 1, "checkpoint_every_seconds": 0.0},
+    )  # fmt: skip
+    saved, refresh, before = [], run.refresh, []
+    run.record.checkpoints = SimpleNamespace(save=lambda _, step: saved.append(step))
+
+    def broken(plan):
+        before.append(len(saved))
+        inputs, run.loader.inputs = run.loader.inputs, run.loader.inputs * torch.nan
+        refresh(plan)
+        run.loader.inputs = inputs
+
+    run.refresh = broken
+    with pytest.raises(FloatingPointError, match="non-finite losses"):
+        run.fit()
+    assert run.loader.plan.refresh is not None
+    assert len(saved) == before[-1] > 0
+    assert run.position > 0  # the epoch that met them never ended
 
 
 def test_the_state_of_a_run_in_the_middle_of_an_epoch_continues_bit_for_bit():

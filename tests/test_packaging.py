@@ -48,7 +48,7 @@ from es_repro.selection.es import EvolvedSampling
 
 x = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
 data, epochs = torch.utils.data.TensorDataset(x, (x[:, 0] > 0).long()), 20
-model = nn.Linear(4, 2)
+model, device = nn.Linear(4, 2), "cpu"
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
 """
 

@@ -19,6 +19,8 @@ def epoch_line(engine: "Engine") -> dict[str, Any]:
         "data/batch_rows": rows_per_step(engine),
         "data/damaged": getattr(engine.loader, "damaged", 0),  # streamed images alone can be
     }
+    if engine.skips:
+        share["selection/nonfinite"] = int(engine.selector.num_nonfinite)
     if weights is not None:
         share["selection/effective_sample_size"] = effective_sample_size(weights)
     return engine.metrics() | share | engine.picks.epoch_summary(plan) | costs(engine)

@@ -18,7 +18,8 @@ class Clock:
     """Times phases by the host's clock on a CPU and by events in the stream on CUDA.
 
     `running()` brackets training alone: everything between its two ends counts, so that nothing a
-    step does can hide between two phases; the device is waited for at its ends only.
+    step does can hide between two phases; the device is waited for at its ends only. Phases outside
+    it (evaluation) are read at `settle`.
 
     Args:
         device: where the work runs.
@@ -82,18 +83,19 @@ class Clock:
         self.train_seconds = state["train"]
         self.seconds = {name: state[name] for name in PHASES}
 
-    def _start(self) -> None:
-        self._settle()
-        self._started = time.perf_counter()
-
-    def _stop(self) -> None:
-        self._settle()
-        self.train_seconds += time.perf_counter() - self._started
-
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Read the events that are still pending; waits for the device."""
         if not self._cuda:
             return
         torch.cuda.synchronize()
         for name, begin, end in self._events:
             self.seconds[name] += begin.elapsed_time(end) / 1000
         self._events.clear()
+
+    def _start(self) -> None:
+        self.settle()
+        self._started = time.perf_counter()
+
+    def _stop(self) -> None:
+        self.settle()
+        self.train_seconds += time.perf_counter() - self._started

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import yaml
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 from es_repro.build import told
@@ -20,7 +20,8 @@ from es_repro.data.known import known
 from es_repro.forecast.utilisation import ASSUMED, h100_hours
 from es_repro.parallel.world import world_size
 from es_repro.passes import ForwardFlops
-from es_repro.selection import Trace, selector_class
+from es_repro.selection import Selector, Trace, selector_class
+from es_repro.selection.foreign import Foreign
 
 __all__ = ["Expense", "Ledger", "Recorded", "estimate", "read_records"]
 
@@ -144,6 +145,8 @@ def estimate(
     forward = statistics.median(measured) if measured else _forward_flops(_frozen(config))
     if forward is None:
         return Expense(unknown="its net's FLOPs: the weights are not here")
+    if trace is None and method_class(config["method"]) is Foreign:
+        return Expense(unknown="how much its method trains: the class does not say")
     if trace is None:
         samples = _samples(config, epochs, data.num_samples)
     else:  # nothing is scored
@@ -157,10 +160,19 @@ def estimate(
     )
 
 
+def method_class(method: Mapping[str, Any]) -> type[Selector]:
+    """The class that a method's config builds; `Foreign` where it does not derive from ours."""
+    if "name" in method:
+        return selector_class(method["name"])
+    found: type = get_class(method["_target_"])
+    return found if issubclass(found, Selector) else Foreign
+
+
 def _samples(config: Mapping[str, Any], epochs: int, num_samples: int) -> float:
     """How many samples the baseline would train on for the same FLOPs."""
+    method = method_class(config["method"])
     hyper = {key: value for key, value in config["method"].items() if not key.startswith("_")}
-    method = selector_class(hyper.pop("name"))
+    hyper.pop("name", None)
     if config["max_steps"] is None:
         return method.expected_cost(epochs, **hyper).factor * epochs * num_samples
     if "prune_ratio" in hyper:  # shorter epochs do not make a step cheaper

@@ -21,11 +21,18 @@ from omegaconf.errors import InterpolationResolutionError
 from es_repro.build import follow, recorded_trace, run_epochs, run_steps
 from es_repro.compiling import resolve_compile
 from es_repro.config import NOT_HASHED, config_folder, identify, plain, readable
-from es_repro.forecast.expense import Expense, Ledger, dataset_key, estimate, read_records
+from es_repro.forecast.expense import (
+    Expense,
+    Ledger,
+    dataset_key,
+    estimate,
+    method_class,
+    read_records,
+)
 from es_repro.forecast.utilisation import ASSUMED
 from es_repro.parallel.world import world_size
 from es_repro.process.machine import environment, resolve_device, resolve_precision
-from es_repro.selection import Replay, Trace, require, selector_class
+from es_repro.selection import Replay, Trace, require
 from es_repro.storage.lease import is_held
 from es_repro.storage.trace_files import TraceDamaged
 
@@ -33,6 +40,7 @@ __all__ = ["DRY_RUN", "Planned", "forecast", "plan"]
 
 DRY_RUN = "--dry-run"
 MULTIRUN = ("-m", "--multirun")
+CONFIG_DIR = "--config-dir"
 DONE = "done"
 STATES = (DONE, "running", "interrupted", "failed", "waits", "missing")  # first words
 
@@ -82,20 +90,37 @@ def plan(
     arguments: Sequence[str], check: Callable[[DictConfig], None]
 ) -> tuple[list[Planned], int]:
     """The runs of a command, and how many of them at once; see `forecast`."""
+    search, arguments = _searched(arguments)
     others = [x for x in arguments if x.startswith("-") and x not in MULTIRUN]
-    require(not others, DRY_RUN, " ".join(others), "with -m alone")
+    require(not others, DRY_RUN, " ".join(others), f"with -m and {CONFIG_DIR} alone")
     many = any(x in MULTIRUN for x in arguments)
-    overrides = [x for x in arguments if not x.startswith("-")]
+    overrides = search + [x for x in arguments if not x.startswith("-")]
     GlobalHydra.instance().clear()
     with initialize_config_dir(config_folder(), version_base="1.3"):
         jobs, side_by_side = _jobs(overrides) if many else ([overrides], 1)
         runs = []
         ledger: Ledger | None = None
-        for config in _configs(jobs):
+        for config in _configs([search + job for job in jobs] if many else jobs):
             check(config)
             ledger = ledger or read_records(Path(config.run.root))
             runs.append(_planned(config, ledger))
     return runs, side_by_side
+
+
+def _searched(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The folder of `--config-dir DIR` as an override, as Hydra takes it, and all other words."""
+    words = [part for x in arguments for part in _split(x)]
+    if CONFIG_DIR not in words:
+        return [], words
+    at = words.index(CONFIG_DIR)
+    require(at + 1 < len(words), CONFIG_DIR, None, "followed by a folder")
+    folder = Path(words[at + 1]).resolve()
+    require(folder.is_dir(), CONFIG_DIR, words[at + 1], "a folder")
+    return [f"hydra.searchpath=[file://{folder}]"], words[:at] + words[at + 2 :]
+
+
+def _split(word: str) -> list[str]:
+    return word.split("=", 1) if word.startswith(f"{CONFIG_DIR}=") else [word]
 
 
 def _compose(overrides: list[str], mode: RunMode = RunMode.RUN) -> DictConfig:
@@ -141,7 +166,7 @@ def _planned(config: DictConfig, ledger: Ledger) -> Planned:
     merged = OmegaConf.merge(config, run_steps(config))
     assert isinstance(merged, DictConfig)
     settled, trace, waits = _settled(merged, epochs)
-    method = Replay if trace else selector_class(settled["method"]["name"])
+    method = Replay if trace else method_class(settled["method"])
     hashes = {
         identify(
             settled,

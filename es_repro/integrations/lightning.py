@@ -4,7 +4,7 @@
         def training_step(self, batch, batch_idx):
             return self.trainer.datamodule.loss(batch)
 
-    data = SelectionData(create("es", len(train), epochs), losses_of, train, 128,
+    data = SelectionData(create("es", len(train), epochs, device=device), losses_of, train, 128,
                          schedule=warmup_cosine(0.1))
     trainer = Trainer(max_epochs=epochs, reload_dataloaders_every_n_epochs=1,
                       use_distributed_sampler=False)

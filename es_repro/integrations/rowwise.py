@@ -15,7 +15,7 @@ def row_losses(
     shifted: bool = False,
     regression: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """Summed losses [m] float32 and the number of labels [m] they are sums of.
+    """Summed losses [m] float32 and the number of labels [m] they are sums of, C where C floats.
 
     Args:
         logits: [m, C], or [m, L, C] for sequences.
@@ -36,7 +36,7 @@ def row_losses(
                 losses = F.mse_loss(flat, targets, reduction="none")
             else:
                 losses = F.binary_cross_entropy_with_logits(flat, targets, reduction="none")
-            return losses.mean(1), torch.ones_like(losses[:, 0])
+            return losses.sum(1), torch.full_like(losses[:, 0], losses.shape[1])
     elif logits.ndim == labels.ndim + 1 and logits.shape[: labels.ndim] == labels.shape:
         if shifted:
             logits, labels = logits[:, :-1], labels[:, 1:]

@@ -3,7 +3,7 @@
     class SelectingTrainer(SelectionMixin, Trainer): ...
 
     trainer = SelectingTrainer(model=..., args=..., train_dataset=data,
-                               selector=create("es", len(data), epochs))
+                               selector=create("es", len(data), epochs, device=args.device))
 
 A micro-batch on all ranks, ``per_device_train_batch_size`` times their number, is a meta-batch. It
 is scored and cut to its picked rows as it is fetched, so that the Trainer's count of labels over an
@@ -26,7 +26,7 @@ from es_repro.integrations.schedules import ProgressLambdaLR
 from es_repro.selection import Indexed, IndexedBatch, PlannedBatchSampler, Selector, require, stream
 from es_repro.selection.exchange import TableExchange
 from es_repro.selection.foreign import as_selector
-from es_repro.selection.loop import MIXED, require_ids, require_raising
+from es_repro.selection.loop import MIXED, require_device, require_ids, require_raising
 from es_repro.selection.scoring import collate_mixes, depends_on_other_rows, scoring_pass
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class SelectionMixin(Base):
         settings = self.args
         self.selector = selector = as_selector(selector)
         require_raising(selector)
+        require_device(selector, settings.device)
         self._unchecked = check_rows
         epochs = selector.num_epochs
         require(settings.max_steps <= 0, "max_steps", settings.max_steps, "-1: epochs are planned")

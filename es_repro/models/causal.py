@@ -12,7 +12,7 @@ from es_repro.pretrained.hub import find_folder
 from es_repro.selection.checks import as_int, require_bool
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PretrainedConfig, PreTrainedModel
 
 __all__ = ["TokenLosses", "pretrained_causal", "small_qwen2"]
 
@@ -44,17 +44,21 @@ class TokenLosses(nn.Module):
         super().__init__()
         self.language_model = language_model
         self.chunk_tokens = as_int("chunk_tokens", chunk_tokens, minimum=1)
+        self._needs_mask = not _is_causal_alone(language_model.config)
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, labels: Tensor) -> Tensor:
         """Losses [m, L - 1] float32: of each label but the first, given the tokens before it.
 
         Args:
             input_ids: [m, L] int64.
-            attention_mask: [m, L], 0 at padding.
+            attention_mask: [m, L], 0 at padding, which lies on the right.
             labels: [m, L] int64, -100 where there is no loss: it is 0 there.
         """
+        # No token sees padding on its right. Given the mask, transformers would read it to find out
+        # whether there is any, and wait for the device in every pass.
+        mask = attention_mask if self._needs_mask else {"full_attention": None}
         hidden = self.language_model.base_model(
-            input_ids=input_ids, attention_mask=attention_mask, use_cache=False
+            input_ids=input_ids, attention_mask=mask, use_cache=False
         ).last_hidden_state[:, :-1]
         wanted = labels[:, 1:]
         pieces = [
@@ -89,6 +93,14 @@ class TokenLosses(nn.Module):
     def _chunk(self, states: Tensor, answers: Tensor) -> Tensor:
         logits = self.language_model.get_output_embeddings()(states).float()
         return F.cross_entropy(logits, answers, ignore_index=IGNORED, reduction="none")
+
+
+def _is_causal_alone(config: "PretrainedConfig") -> bool:
+    """Whether each layer attends to all tokens before it without being given a mask."""
+    whole = set(getattr(config, "layer_types", None) or ()) == {"full_attention"}
+    takes_masks_by_layer = config.model_type in ("qwen2", "qwen3")
+    knows = config._attn_implementation == "sdpa"  # eager attention has the mask alone
+    return whole and takes_masks_by_layer and knows
 
 
 def pretrained_causal(

@@ -76,7 +76,9 @@ def read_jobs(folder: Path) -> list[dict[str, Any]]:
 def job_line(job: dict[str, Any]) -> str:
     """One finished job as a line for people."""
     name = f"{job['experiment']} {job['row']} seed {job['seed']}"
-    if job["status"] in ("failed", "no data", "skipped", "stopped"):
+    if job["status"] == "no data":  # the same reason for a whole sweep: it is said once, at its end
+        return f"{name}: no data"
+    if job["status"] in ("failed", "skipped", "stopped"):
         return f"{name}: {job['status']}: {job['error']}"
     kept = " (done before)" if job["status"] == "kept" else f" in {job['seconds']:.0f} s"
     return f"{name}: {job['headline']} {job['value']:.4f}{kept}"

@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ from es_repro.report.cells import resolve
 from es_repro.report.document import document, listing, provenance
 from es_repro.report.render import to_csv, to_latex
 from es_repro.report.sheet import Sheet
-from es_repro.report.specs import Preset, TableSpec, experiments
+from es_repro.report.specs import Preset, Row, TableSpec, experiments
 
 __all__ = ["Table", "asked", "assembled", "commands", "stem", "texts"]
 
@@ -51,7 +51,7 @@ class Table:
 
 
 def assembled(spec: TableSpec, preset: Preset, runs: pd.DataFrame, made: list[str]) -> Table:
-    """The table of a frame of runs.
+    """The table of a frame of runs: the rows that it names, and then whatever else was run.
 
     Args:
         spec: which one.
@@ -60,6 +60,9 @@ def assembled(spec: TableSpec, preset: Preset, runs: pd.DataFrame, made: list[st
         made: the commands, from `commands`.
     """
     kept, listed = resolve(runs[runs["experiment"].isin(experiments(spec, preset))])
+    known = {row.label for row in spec.rows}
+    own = sorted(set(kept["row"]) - known)  # methods that the suite does not know: the reader's
+    spec = replace(spec, rows=(*spec.rows, *(Row(label, label) for label in own)))
     title = spec.title if len(spec.presets) == 1 else f"{spec.title} ({preset} preset)"
     return Table(spec, preset, title, make_sheet(spec, runs, preset), kept, listed, made)
 

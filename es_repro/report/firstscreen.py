@@ -43,12 +43,14 @@ class FirstScreen:
         notes: sentences below the table.
         figure: path of the picture beside it, from RESULTS; None: there is none.
         alt: what the picture shows.
+        finding: a sentence above the table; "" where there is none.
     """
 
     grid: Grid
     notes: list[str]
     figure: str | None
     alt: str
+    finding: str = ""
 
 
 def first_screen(
@@ -145,9 +147,8 @@ def unrun_note(missing: Iterable[Gap]) -> list[str]:
     hours = {gap.item: gap.hours for gap in missing if gap.form == "paper" and gap.hours}
     if not hours:
         return []
-    each = ", ".join(f"{item} {number:g}" for item, number in hours.items())
     return [
         f"Not run: the paper's own recipe, about {sum(hours.values()):.0f} hours of one H100 "
-        f"(estimated, with all controls; a run of several items counts once: {each}). "
-        "`make TARGET PRESET=paper` runs it."
+        "(estimated, with all controls). `make TARGET PRESET=paper` runs it, and first says what "
+        "it takes."
     ]

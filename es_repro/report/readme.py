@@ -29,7 +29,8 @@ def block(first: FirstScreen, results: Path) -> str:
     picture = [] if first.figure is None else [f"![{first.alt}]({results / first.figure})"]
     notes = [fill(note, _WIDTH, break_long_words=False, break_on_hyphens=False)
              for note in first.notes]  # fmt: skip
-    return "\n\n".join([table, *notes, *picture])
+    finding = [fill(f"**{first.finding}**", _WIDTH)] if first.finding else []
+    return "\n\n".join([*finding, table, *notes, *picture])
 
 
 def filled(text: str, inside: str, name: str) -> str:

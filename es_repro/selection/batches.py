@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, default_collate
+from torch.utils.data import Dataset, IterableDataset, default_collate
 
 from es_repro.selection.checks import require
 
@@ -74,6 +74,7 @@ class Indexed(Dataset[tuple[int, Any]]):
 
     def __init__(self, dataset: Any) -> None:  # noqa: ANN401 - anything with items and a length
         mapped = hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__")
+        mapped &= not isinstance(dataset, IterableDataset)  # inherits one that only raises
         require(mapped, "dataset", type(dataset).__name__, "map-style, with len() and items by id")
         self.dataset = dataset
 

@@ -92,7 +92,7 @@ def check_rows(index: Tensor, losses: Tensor) -> None:
     require(losses.is_floating_point(), "losses.dtype", losses.dtype, "a float type")
     require(index.dtype == torch.int64, "index.dtype", index.dtype, "torch.int64")
     fits = index.shape == losses.shape
-    require(fits, "index.shape", tuple(index.shape), f"{tuple(losses.shape)}, as of the losses")
+    require(fits, "losses.shape", tuple(losses.shape), f"{tuple(index.shape)}, one loss an id")
 
 
 def _is_inside(value: object, interval: str) -> bool:

@@ -14,7 +14,7 @@ from es_repro.selection.base import EpochPlan, Selector
 from es_repro.selection.batches import Collate, Indexed, IndexedBatch, IndexedCollate, take_rows
 from es_repro.selection.checks import require
 from es_repro.selection.exchange import TableExchange, with_own_stream
-from es_repro.selection.foreign import as_selector
+from es_repro.selection.foreign import Foreign, as_selector
 from es_repro.selection.sampler import PlannedBatchSampler
 from es_repro.selection.scoring import (
     collate_mixes,
@@ -215,6 +215,8 @@ class Selection:
     def begin(self, epoch: int) -> None:
         """Plan an epoch: the next iterator over `loader` has the batches that are left of it."""
         self._exchange.settle()
+        if (parameter := next(self.model.parameters(), None)) is not None:
+            require_device(self.selector, parameter.device)
         self.sampler.set_epoch(epoch)
         if epoch != self._epoch:
             self._epoch, self._position = epoch, 0
@@ -292,7 +294,8 @@ class Selection:
         found = self.losses_of(model, rows.data)
         losses, offered = (found, {}) if isinstance(found, Tensor) else found
         missing = sorted(self.selector.signals - offered.keys())
-        allowed = f"with {', '.join(missing)} too, as {self.selector.method_name()} asks for"
+        allowed = f"with {', '.join(missing)} too, as {self.selector.method_name()} asks for: "
+        allowed += f"return losses, {{{missing[0]!r}: ...}}" if missing else ""
         require(not missing, "losses_of: signals", sorted(offered), allowed)
         return losses.float(), {name: offered[name].detach() for name in self.selector.signals}
 
@@ -359,6 +362,19 @@ def require_raising(selector: Selector) -> None:
     """
     allowed = "'raise': in this loop the optimizer takes the step of a loss that is not finite"
     require(selector.nonfinite == "raise", "nonfinite", selector.nonfinite, allowed)
+
+
+def require_device(selector: Selector, device: torch.device) -> None:
+    """Refuse a selector whose tables lie elsewhere than the losses of a model on `device` will.
+
+    Raises:
+        ValueError: it does.
+    """
+    silent = isinstance(selector, Foreign) and not hasattr(selector.inner, "device")
+    if silent or device.type in ("cpu", "meta"):  # parameters may wait there for their turn
+        return
+    allowed = f"{device.type}, where the model lies: create(..., device={device.type!r})"
+    require(selector.device.type == device.type, "selector.device", str(selector.device), allowed)
 
 
 def require_ids(batch: object, num_samples: int) -> None:

@@ -206,6 +206,7 @@ class Replay(Selector):
         self._weights = self._new_table("weights", 1.0)
         self._strangers = self._new_table("strangers", 0, torch.int64, scalar=True)
         self._rows: list[int] = []
+        self._picked = 0  # batches of the epoch
 
     @property
     def selects_batches(self) -> bool:
@@ -247,20 +248,24 @@ class Replay(Selector):
         if recorded.weights is not None:
             self._weights[ids.to(device)] = recorded.weights.to(device)
         self._read_steps()
+        self._picked = 0
         return EpochPlan(ids, lr_scale=recorded.lr_scale, batch_ratio=recorded.batch_ratio)
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"picked": self._picked}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         super().load_state_dict(state)
+        self._picked = state["picked"]
         self._read_steps()
 
-    def _pick_unscored(self, index: Tensor) -> Tensor:
-        return self._recorded_positions(index, self._batch)
-
     def _pick(self, index: Tensor, losses: Tensor) -> Tensor:
-        return self._recorded_positions(index, self._batch - 1)  # its losses have been counted
+        return self._pick_unscored(index)
 
-    def _recorded_positions(self, index: Tensor, step: int) -> Tensor:
-        steps = len(self._rows)
+    def _pick_unscored(self, index: Tensor) -> Tensor:
+        # Not the batches observed: of one whose gradients are accumulated each piece is.
+        step, steps = self._picked, len(self._rows)
+        self._picked += 1
         allowed = f"below {steps}, the steps of the replayed run in epoch {self.epoch}"
         require(step < steps, "step of the epoch", step, allowed)
         # How many is known from the trace: asking the device would wait for it.

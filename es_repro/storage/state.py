@@ -26,7 +26,7 @@ def engine_state(engine: "Engine") -> dict[str, Any]:
     ranks, selector = engine.ranks, engine.selector.state_dict()
     own = {
         "generators": global_state(engine.fabric.device),
-        "select_stream": selector["select_stream"],
+        "select_stream": selector.get("select_stream"),  # a foreign one may draw by other means
     }
     return {
         "epoch": engine.epoch,
@@ -59,9 +59,9 @@ def load_engine_state(engine: "Engine", state: dict[str, Any]) -> None:
     """
     ranks = engine.ranks
     selector = state["selector"]
-    first = {"generators": state["generators"], "select_stream": selector["select_stream"]}
+    first = {"generators": state["generators"], "select_stream": selector.get("select_stream")}
     everyones = [first, *state.get("ranks", [])]
-    streams = [own["select_stream"] for own in everyones]
+    streams = [own["select_stream"] for own in everyones if own["select_stream"] is not None]
     engine.selector.load_state_dict(with_own_stream(selector, ranks.rank, streams))
     engine.epoch, engine.position = state["epoch"], state["position"]
     require_same_cut(engine, state)
@@ -109,8 +109,8 @@ def read_for_all(checkpoints: Checkpoints, ranks: Ranks) -> dict[str, Any] | Non
         CheckpointDamaged: there are files, and rank 0 can read none.
         OSError: another rank cannot see the file.
     """
-    # Sharded parameters are cut out of a whole that the device need not hold.
-    place = torch.device("cpu") if ranks.sharded else ranks.device
+    # The device need not hold a second model; and an optimizer's step counts stay on the host.
+    place = torch.device("cpu")
     found = checkpoints.load_newest(place) if ranks.main else None
     path = ranks.from_main(lambda: found and found[0])
     if path is None or found is not None:

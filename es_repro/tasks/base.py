@@ -37,7 +37,8 @@ class Output:
         """
         if len(pieces) == 1:
             return pieces[0]
-        place = None if order is None else order.argsort().to(pieces[0].scores.device)
+        device = pieces[0].scores.device
+        place = None if order is None else order.argsort().to(device, non_blocking=True)
 
         def whole(parts: list[Tensor]) -> Tensor:
             joined = torch.cat(parts)

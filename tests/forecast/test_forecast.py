@@ -10,6 +10,7 @@ import pytest
 from es_repro.data import digits
 from es_repro.data.known import known
 from es_repro.forecast.expense import Ledger, estimate
+from es_repro.forecast.plan import plan
 from es_repro.storage.lease import Lease
 from es_repro.storage.trace_files import read_selection
 from es_repro.train import train
@@ -58,6 +59,73 @@ def test_the_flops_foreseen_are_those_that_the_record_counts(cli, tmp_path):
 
     assert foreseen[1] == "MFLOP"
     assert float(foreseen[0]) * 1e6 == pytest.approx(counted, rel=1e-3)
+
+
+OWN = """
+import torch
+from es_repro.selection import EpochPlan
+from es_repro.selection.random import RandomSelection
+
+
+class Mine(RandomSelection):
+    pass
+
+
+class Foreign:
+    signals, selects_batches = frozenset(), False
+
+    def __init__(self, num_samples, num_epochs, device, seed):
+        self.num_samples, self.num_epochs = num_samples, num_epochs
+
+    def plan_epoch(self, epoch):
+        return EpochPlan(torch.arange(self.num_samples))
+
+    def select(self, index, losses):
+        raise NotImplementedError
+
+    def observe(self, index, losses):
+        pass
+
+    def reduce(self, index, losses):
+        return losses.mean()
+
+    def check(self):
+        pass
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+"""
+
+
+def test_a_method_of_another_package_is_foreseen_and_trained(cli, tmp_path, monkeypatch):
+    (tmp_path / "own_methods.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "own_conf" / "method"
+    folder.mkdir(parents=True)
+    for name, more in (("Mine", "\nprune_ratio: 0.5"), ("Foreign", "")):
+        text = f"_target_: own_methods.{name}\n_partial_: true{more}\n"
+        (folder / f"{name.lower()}.yaml").write_text(text)
+    where = f"--config-dir={folder.parent}"
+
+    code, out, err = cli("-m", where, "method=mine,foreign", "--dry-run")
+    assert code == 0, out + err
+    assert "2 runs: 2 missing" in out
+    lines = {" ".join(x.split()[:4]): x for x in out.splitlines()}
+    assert "FLOP" in lines["default mine seed 0"]
+    assert "unknown" in lines["default foreign seed 0"]
+    assert "how much its method trains" in out
+    code, out, err = cli("-m", where, "method=mine,foreign")
+    assert code == 0, out + err
+    _, out, _ = cli("-m", where, "method=mine,foreign", "--dry-run")
+    assert "2 runs: 2 done" in out
+    words = ["-m", "--config-dir", str(folder.parent), "method=mine"]
+    (planned,), _ = plan(words, lambda _: None)
+    assert planned.state == "missing"  # of the whole number of epochs
+    with pytest.raises(ValueError, match=r"^--config-dir='nowhere': must be a folder$"):
+        plan(["--config-dir=nowhere"], lambda _: None)
 
 
 def test_a_bad_value_is_refused_as_the_run_itself_would(cli):

@@ -56,6 +56,7 @@ class Pictures(Dataset):
 def test_timm():
     given = {
         "data": Pictures(), "epochs": 2, "name": "test_resnet", "num_classes": 3, "workers": 0,
+        "device": "cpu",
         "losses_of": lambda model, batch: cross_entropy(
             model(batch[0]), batch[1], reduction="none"
         ),

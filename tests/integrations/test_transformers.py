@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 from transformers import Qwen2Config, Qwen2ForCausalLM, Trainer, TrainerCallback, TrainingArguments
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from es_repro.integrations.keyed import INDEX
 from es_repro.integrations.transformers import ProgressLambdaLR, SelectionMixin
 from es_repro.selection import Selection, create
 from tests.ranks import launch
@@ -377,8 +378,23 @@ def test_several_targets_are_squared_errors_where_the_model_says_so(tmp_path, ki
     logits, labels = torch.randn(4, 3), torch.rand(4, 3)
     sums, counts, _ = trainer.sample_losses({"logits": logits}, {"labels": labels})
     one_by_one = F.mse_loss if kind else F.binary_cross_entropy_with_logits
-    torch.testing.assert_close(sums, one_by_one(logits, labels, reduction="none").mean(1))
-    assert counts.tolist() == [1.0] * 4
+    torch.testing.assert_close(sums, one_by_one(logits, labels, reduction="none").sum(1))
+    assert counts.tolist() == [3.0] * 4  # as the Trainer counts the labels of a step
+
+
+@pytest.mark.parametrize("kind", ["regression", "multi_label_classification"])
+def test_the_objective_of_several_targets_is_the_trainers_own_loss(tmp_path, kind):
+    model = Classifier()
+    model.config = SimpleNamespace(problem_type=kind)
+    trainer = make(tmp_path, "baseline", model=model)
+    trainer.selector.plan_epoch(0)
+    inputs = {"x": torch.randn(B, 6), "labels": torch.rand(B, 3), INDEX: torch.arange(B)}
+    own = F.mse_loss if kind == "regression" else F.binary_cross_entropy_with_logits
+    expected = own(model(inputs["x"]).logits, inputs["labels"])
+    for counted in (None, inputs["labels"].numel()):  # as the Trainer counts the labels of a step
+        trainer.current_gradient_accumulation_steps = 1
+        found = trainer.compute_loss(model.train(), dict(inputs), num_items_in_batch=counted)
+        torch.testing.assert_close(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 import pytest
 import torch
+from guards import NoWaiting
 from transformers import AlbertConfig, AlbertForMaskedLM
 
 from es_repro.models import pretrained_causal, small_qwen2
+from es_repro.models.causal import TokenLosses
 
 FACTS = {"vocab_size": 60, "max_length": 32, "pad_token_id": 0, "eos_token_id": 1}
 
@@ -40,6 +42,22 @@ def test_the_mean_over_tokens_is_transformers_own_loss(chunk):
         for row in range(3)
     ]
     torch.testing.assert_close(losses.sum(1) / known.sum(1), torch.stack(alone))
+
+
+@pytest.mark.parametrize("grad", [False, True])
+def test_no_pass_waits_for_the_device(grad):
+    model, fields = tiny(), batch()
+    with torch.set_grad_enabled(grad), NoWaiting():
+        model(**fields)
+
+
+def test_attention_that_knows_the_mask_alone_is_given_it():
+    model = tiny()
+    expected = model(**batch())
+    eager = tiny()
+    eager.language_model.set_attn_implementation("eager")
+    again = TokenLosses(eager.language_model)
+    torch.testing.assert_close(again(**batch()), expected)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])

@@ -3,6 +3,7 @@ import math
 
 import pytest
 
+from es_repro.report.assembly import assembled, texts
 from es_repro.report.catalogue import TABLES
 from es_repro.report.folders import read_members, read_runs
 from es_repro.report.paper import paper_table
@@ -146,3 +147,11 @@ def test_a_finished_run_without_an_accuracy_is_no_result(root):
     folder = root.add(f"demo/{TEN}", "es", 0)
     (folder / "summary.json").write_text(json.dumps({"status": "finished"}))
     assert table(root).loc[f"demo/{TEN}", "es"]["state"] == "failed: no accuracy in its summary"
+
+
+def test_a_method_of_the_readers_own_has_a_row(root):
+    with_accuracies(root, "baseline", {0: 0.9})
+    with_accuracies(root, "selective", {0: 0.8, 1: 0.9})
+    text = texts(assembled(TABLES["table2"], "demo", frame(root), []))["md"]
+    line = next(line for line in text.splitlines() if line.startswith("| selective "))
+    assert "85.00 ± 7.07" in line

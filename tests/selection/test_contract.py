@@ -270,7 +270,7 @@ def test_a_scalar_loss_is_refused_with_the_cure(variant):
 @pytest.mark.parametrize(
     ("index", "losses", "message"),
     [
-        (torch.arange(3), torch.rand(4), r"^index.shape=\(3,\): must be \(4,\)"),
+        (torch.arange(3), torch.rand(4), r"^losses.shape=\(4,\): must be \(3,\)"),
         (torch.arange(4), torch.rand(4, 1), r"^losses.shape=\(4, 1\): must be \[m\]"),
         (
             torch.arange(4).float(),

@@ -4,6 +4,7 @@ import io
 import random
 from collections import UserDict, namedtuple
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from test_engine import EPOCHS, B, N, TensorLoader, engine, network
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset, default_collate
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
 from variants import VARIANTS
 
 from es_repro.selection import (
@@ -26,8 +27,11 @@ from es_repro.selection import (
     create,
     one_cycle,
 )
+from es_repro.selection.foreign import as_selector
+from es_repro.selection.loop import require_device
 from es_repro.selection.replay import EpochTrace, pack_bits
 from tests.ranks import launch
+from tests.selection.minimal import LargestLosses
 
 ROWS = TensorLoader(create("baseline", N, 1))
 DATA = TensorDataset(ROWS.inputs, ROWS.labels)
@@ -412,6 +416,34 @@ def mixing_collate(samples):
     return (inputs + inputs.flip(0)) / 2, labels
 
 
+class Iterable(IterableDataset):
+    def __len__(self):
+        return N
+
+    def __iter__(self):
+        return iter(DATA)
+
+
+class Elsewhere(nn.Linear):
+    """A model that says it lies on a device which need not exist."""
+
+    def parameters(self, recurse=True):
+        return iter([SimpleNamespace(device=torch.device("cuda", 0))])
+
+
+def test_tables_on_another_device_than_the_model_are_one_clear_message():
+    selection = Selection(create("es", N, 3), Elsewhere(2, 2), losses_of, DATA, B)
+    expected = r"^selector.device='cpu': must be cuda, where the model lies: create\(..., device="
+    with pytest.raises(ValueError, match=expected):
+        selection.begin(0)
+    silent = LargestLosses(N, 3)
+    del silent.device  # a class need not say where its tables lie
+    require_device(as_selector(silent), torch.device("cuda"))
+    with pytest.raises(ValueError, match=expected):
+        require_device(create("es", N, 3), torch.device("cuda", 1))
+    require_device(create("es", N, 3), torch.device("meta"))  # parameters may be made later
+
+
 def first_loss(selection):
     selection.loss(next(selection.epoch(1)))
 
@@ -430,6 +462,7 @@ def first_loss(selection):
             r"^num_samples=90: must be 180, the length of the data set$",
         ),
         (lambda: build(data=iter(DATA)), r"^dataset='\w+': must be map-style"),
+        (lambda: build(data=Iterable()), r"^dataset='Iterable': must be map-style"),
         (
             lambda: Selection(create("es", N, 3, nonfinite="skip"), network(), losses_of, DATA, B),
             r"^nonfinite='skip': must be 'raise': in this loop the optimizer takes the step",
@@ -437,7 +470,8 @@ def first_loss(selection):
         (lambda: build(shuffle=True), r"^shuffle=True: must be left out: the plan decides it$"),
         (
             lambda: build("ka", losses=lambda m, d: losses_of(m, d)[0]),
-            r"^losses_of: signals=\[\]: must be with confidence, correct too, as ka asks for$",
+            r"^losses_of: signals=\[\]: must be with confidence, correct too, as ka asks for: "
+            r"return losses, \{'confidence': \.\.\.\}$",
         ),
     ],
 )

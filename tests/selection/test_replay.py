@@ -76,6 +76,15 @@ def test_an_epoch_is_planned_picked_and_weighed_as_recorded():
         selector.select(second, None)
 
 
+def test_a_batch_that_is_observed_in_pieces_is_one_batch():
+    selector = Replay(N, 2, trace=trace())
+    selector.plan_epoch(1)
+    first = torch.tensor([9, 5, 0, 2])
+    for piece in first[selector.select(first, None)].split(1):
+        selector.observe(piece, torch.ones(1))
+    assert selector.select(torch.tensor([8, 3]), None).tolist() == [0]
+
+
 def test_its_state_goes_on_in_the_middle_of_an_epoch():
     whole, half = Replay(N, 2, trace=trace()), Replay(N, 2, trace=trace())
     for selector in (whole, half):

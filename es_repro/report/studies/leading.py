@@ -38,7 +38,24 @@ def screen(study: Study, found: Findings, missing: Iterable[Gap]) -> FirstScreen
         for row, cells in zip(arms["row"], map(_named, arm_cells(arms)), strict=True)
     ]  # fmt: skip
     grid = Grid("", [study.title, *_COLUMNS], rows)
-    return FirstScreen(grid, _notes(study, found, missing), f"{study.name}/frontier.png", ALT)
+    picture = f"{study.name}/frontier.png"
+    return FirstScreen(grid, _notes(study, found, missing), picture, ALT, _finding(study, found))
+
+
+def _finding(study: Study, found: Findings) -> str:
+    """Who does better than the baseline of its cost, who worse, who neither."""
+    said: dict[str, list[str]] = {"better": [], "worse": [], "": []}
+    for row in study.methods:
+        beside = found.contrasts[found.contrasts["method"] == row]
+        beside = beside[beside["control"] == study.shorts[row]]
+        for _, one in beside.iterrows():
+            word = str(one["verdict"])
+            word = word if word in said else ""  # equivalent, undecided, or not at equal cost
+            points = f" ({one['difference']:+.1f} points)" if word else ""
+            said[word].append(study.short_name(row).split(",")[0] + points)
+    heads = {"better": "better are", "worse": "worse are", "": "not told apart are"}
+    parts = [f"{heads[word]} {', '.join(names)}" for word, names in said.items() if names]
+    return f"Beside a plain run that is simply shorter, at equal cost, {'; '.join(parts)}."
 
 
 def _named(cells: list[str]) -> dict[str, str]:

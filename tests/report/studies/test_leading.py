@@ -45,6 +45,10 @@ def test_the_first_screen_holds_each_arm_against_the_baseline_of_its_cost(root):
     assert float(gain.split()[0]) > 1.2
     assert rows["Baseline"][2:] == ["", ""]
     assert first.figure == "cpu_cifar10/frontier.png"
+    assert first.finding == (
+        "Beside a plain run that is simply shorter, at equal cost, better are ES (+1.5 points), "
+        "loss_anneal (+1.5 points)."
+    )
     text = " ".join(first.notes)
     assert "ES against Baseline, 15 epochs +1.50" in text
     assert ": better" in text
