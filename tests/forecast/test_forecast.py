@@ -133,7 +133,7 @@ def test_a_bad_value_is_refused_as_the_run_itself_would(cli):
     assert (code, err) == (1, "error: epochs=0: must be an integer >= 1\n")
     code, _, err = cli("--cfg", "--dry-run")
     assert code == 1
-    assert "--dry-run='--cfg': must be with -m alone" in err
+    assert "--dry-run='--cfg': must be with -m and --config-dir alone" in err
 
 
 def test_resnet_18_costs_what_its_layers_add_up_to(compose_run):
