@@ -47,7 +47,8 @@ def _study(study: Study, found: Findings) -> Iterator[str]:
     yield from filter(None, [unfinished(study, found)])
     yield f"![{ALT}]({study.name}/frontier.png)"
     primary = found.contrasts[found.contrasts["role"] == "primary"]
-    yield markdown.table(_CONTRAST, [_contrast(study, found, one) for _, one in primary.iterrows()])
+    asked = [_contrast(study, found, one) for _, one in primary.iterrows()]
+    yield from [markdown.table(_CONTRAST, asked)] if asked else []  # none has two seeds yet
     yield f"All arms and contrasts: [{study.name}]({study.name}/README.md)."
 
 
