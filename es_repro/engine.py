@@ -330,7 +330,7 @@ class Engine:
             raise FloatingPointError(f"step {step}: {error}") from error
         if bad.any() and not self.skips:  # the selector saw the scoring pass alone
             raise FloatingPointError(f"step {step}: the training loss is not finite")
-        kept = ~bad if not bad.all() else bad  # of the steps that were taken
+        kept = ~bad | bad.all()  # of the steps that were taken, where there are any
         mean, cost = float(objectives[kept].mean()), self.cost.over(self.ranks)
         rate = self.inner_optimizer.param_groups[0]["lr"]
         self.record.log(

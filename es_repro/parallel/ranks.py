@@ -86,7 +86,6 @@ class Ranks:
     Attributes:
         rank, world_size: this one's number, and W.
         main: whether this is rank 0, the one that writes, shows and holds the lease.
-        sharded: whether the parameters are sharded over the ranks, along `mesh["data_parallel"]`.
         device: of this rank.
     """
 
@@ -96,7 +95,6 @@ class Ranks:
         self.alone, self.main = self.world_size == 1, self.rank == 0
         self.local_size = 1 if self.alone else world.local_size()
         strategy = fabric.strategy
-        self.sharded = isinstance(strategy, ModelParallelStrategy)
         self.mesh = strategy.device_mesh if isinstance(strategy, ModelParallelStrategy) else None
         self._hosts = None if self.alone else dist.new_group(backend="gloo")
         self._asked: tuple[dist.Work | None, Tensor] | None = None

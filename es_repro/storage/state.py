@@ -109,10 +109,9 @@ def read_for_all(checkpoints: Checkpoints, ranks: Ranks) -> dict[str, Any] | Non
         CheckpointDamaged: there are files, and rank 0 can read none.
         OSError: another rank cannot see the file.
     """
-    # The device need not hold a second model; and an optimizer's step counts stay on the host.
-    place = torch.device("cpu")
-    found = checkpoints.load_newest(place) if ranks.main else None
+    host = torch.device("cpu")  # the device holds one model, and no step counts of an optimizer
+    found = checkpoints.load_newest(host) if ranks.main else None
     path = ranks.from_main(lambda: found and found[0])
     if path is None or found is not None:
         return found and found[1]
-    return read(path, place)
+    return read(path, host)

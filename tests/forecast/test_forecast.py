@@ -61,53 +61,12 @@ def test_the_flops_foreseen_are_those_that_the_record_counts(cli, tmp_path):
     assert float(foreseen[0]) * 1e6 == pytest.approx(counted, rel=1e-3)
 
 
-OWN = """
-import torch
-from es_repro.selection import EpochPlan
-from es_repro.selection.random import RandomSelection
-
-
-class Mine(RandomSelection):
-    pass
-
-
-class Foreign:
-    signals, selects_batches = frozenset(), False
-
-    def __init__(self, num_samples, num_epochs, device, seed):
-        self.num_samples, self.num_epochs = num_samples, num_epochs
-
-    def plan_epoch(self, epoch):
-        return EpochPlan(torch.arange(self.num_samples))
-
-    def select(self, index, losses):
-        raise NotImplementedError
-
-    def observe(self, index, losses):
-        pass
-
-    def reduce(self, index, losses):
-        return losses.mean()
-
-    def check(self):
-        pass
-
-    def state_dict(self):
-        return {}
-
-    def load_state_dict(self, state):
-        pass
-"""
-
-
-def test_a_method_of_another_package_is_foreseen_and_trained(cli, tmp_path, monkeypatch):
-    (tmp_path / "own_methods.py").write_text(OWN)
-    monkeypatch.syspath_prepend(tmp_path)
+def test_a_method_of_another_package_is_foreseen_and_trained(cli, tmp_path):
     folder = tmp_path / "own_conf" / "method"
     folder.mkdir(parents=True)
-    for name, more in (("Mine", "\nprune_ratio: 0.5"), ("Foreign", "")):
-        text = f"_target_: own_methods.{name}\n_partial_: true{more}\n"
-        (folder / f"{name.lower()}.yaml").write_text(text)
+    own = "es_repro.selection.random.RandomSelection\nprune_ratio: 0.5"  # derived, by no name
+    for name, target in (("mine", own), ("foreign", "tests.selection.minimal.LargestLosses")):
+        (folder / f"{name}.yaml").write_text(f"_partial_: true\n_target_: {target}\n")
     where = f"--config-dir={folder.parent}"
 
     code, out, err = cli("-m", where, "method=mine,foreign", "--dry-run")
