@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
+from joblib.externals.loky import process_executor
 
 from es_repro.process import survival
 from es_repro.process.progress import SweepProgress, sweep_state
@@ -48,6 +50,16 @@ def test_workers_that_are_always_killed_end_the_sweep(monkeypatch, tmp_path):
     assert "going on with the 4 runs" in said[0]
     assert "going on with the 3 runs" in said[1]
     assert survival.MOST_LOSSES == 3
+
+
+def test_a_worker_that_is_renewed_is_no_news():
+    said = "A worker stopped while some jobs were given to the "
+    assert said in Path(process_executor.__file__).read_text()
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        outlive(lambda: warnings.warn(said + "executor.", UserWarning, stacklevel=1))
+    assert not seen
 
 
 @pytest.mark.slow
