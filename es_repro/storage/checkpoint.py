@@ -50,25 +50,18 @@ class Checkpoints:
             raise OSError(f"cannot write {path}: is the disk full? ({reason})") from error
         self.prune(self._keep)
 
-    def load(self, device: torch.device) -> dict[str, Any] | None:
-        """The newest readable state, or None where none was ever written.
+    def load_newest(self) -> tuple[Path, dict[str, Any]] | None:
+        """The newest readable state and its file, or None where none was ever written.
 
         A damaged file is named in a warning and the one before it is used.
 
         Raises:
             CheckpointDamaged: there are files, and none can be read.
         """
-        found = self.load_newest(device)
-        return None if found is None else found[1]
-
-    def load_newest(self, device: torch.device) -> tuple[Path, dict[str, Any]] | None:
-        """As `load`, with the file that it came from."""
         paths = self._paths()
         for path in reversed(paths):
             try:
-                return path, read(path, device)
-            except torch.cuda.OutOfMemoryError:
-                raise  # of the device, not of the file
+                return path, read(path)
             except DAMAGED as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 log.warning("checkpoint %s is damaged (%s); trying the one before", path, reason)
@@ -90,10 +83,10 @@ class Checkpoints:
         return sorted(self._folder.glob("step-*.pt"))
 
 
-def read(path: Path, device: torch.device) -> dict[str, Any]:
-    """One checkpoint, its checksums compared first."""
+def read(path: Path) -> dict[str, Any]:
+    """One checkpoint, its checksums compared first; on the host, for the device holds one model."""
     with zipfile.ZipFile(path) as archive:  # torch does not compare the checksums it wrote
         if damaged := archive.testzip():
             raise zipfile.BadZipFile(f"{damaged}: checksum differs")
-    state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state

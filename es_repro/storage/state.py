@@ -2,8 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from es_repro.costs.counters import Cost
 from es_repro.parallel.ranks import Ranks
 from es_repro.parallel.sharding import load_model, load_optimizer, whole
@@ -109,9 +107,8 @@ def read_for_all(checkpoints: Checkpoints, ranks: Ranks) -> dict[str, Any] | Non
         CheckpointDamaged: there are files, and rank 0 can read none.
         OSError: another rank cannot see the file.
     """
-    host = torch.device("cpu")  # the device holds one model, and no step counts of an optimizer
-    found = checkpoints.load_newest(host) if ranks.main else None
+    found = checkpoints.load_newest() if ranks.main else None
     path = ranks.from_main(lambda: found and found[0])
     if path is None or found is not None:
         return found and found[1]
-    return read(path, host)
+    return read(path)
