@@ -41,11 +41,6 @@ class Planning:
     ratio: Estimate | None
     peak_bytes: int | None
 
-    @property
-    def bytes_per_sample(self) -> float | None:
-        """Peak bytes beside the table, per sample."""
-        return None if self.peak_bytes is None else self.peak_bytes / self.num_samples
-
 
 def measure_planning(
     sizes: list[int], pairs: int, show: Callable[[float, str], None] = lambda *_: None

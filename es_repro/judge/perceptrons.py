@@ -18,7 +18,6 @@ class Perceptrons:
 
     Attributes:
         parameters: weights [S, out, in] and biases [S, 1, out] of each layer in turn.
-        forward_flops: of one row in one model, two per multiply-add.
     """
 
     def __init__(self, models: Sequence[nn.Module], device: torch.device) -> None:
@@ -31,7 +30,6 @@ class Perceptrons:
             self.parameters += [weights.to(device), biases.to(device)]
         for parameter in self.parameters:
             parameter.requires_grad_()
-        self.forward_flops = sum(2 * layer.weight.numel() for layer in layers[0])
 
     def __call__(self, inputs: Tensor) -> Tensor:
         """Logits [S, m, C] of inputs [S, m, d], or [m, d] for all alike."""
