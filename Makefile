@@ -27,7 +27,7 @@ PAPER := theory table1 table2 table3 memory table4 table5 table6 table7 table8 t
 
 .PHONY: help setup demo paper test test-slow lint docs pretrained theory verdicts bench judge advise report notebooks clean \
 	table1 table2 table3 memory table4 table5 table6 table7 table8 table9 \
-	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 cpu_cifar10 cpu_cifar10_noise cpu_cifar10_picks cpu_cifar10_scoring cpu_sst2
+	fig1 fig2 fig3 fig4 fig5 fig6 fig7 fig8 fig9 fig10 cpu_cifar10 cpu_cifar10_noise cpu_cifar10_picks cpu_cifar10_scoring cpu_sst2 cpu_sst2_one_rate
 
 help: ## list the targets
 	@echo "make TARGET [PRESET=demo|small|paper] [DATA_ROOT=data] [RUNS_ROOT=runs] [JOBS=2] [ARGS=...]"
@@ -168,6 +168,9 @@ cpu_cifar10_scoring: setup ## the same: batch norm scoring in train or in eval m
 	$(STUDY)
 
 cpu_sst2: pretrained ## the same, fine-tuning a small encoder
+	$(STUDY)
+
+cpu_sst2_one_rate: pretrained ## the same with every arm at the methods' rate
 	$(STUDY)
 
 report: setup ## results/ again from its packs, README's head, results/report.html; RUNS_ROOT/report.html of your runs
