@@ -19,6 +19,7 @@ _SST2_SHORTS = {
     "es": "short_es", "eswp": "short_eswp", "loss_anneal": "short_es", "random_flops": "short_es"
 }  # fmt: skip
 _SST2_RIVALS = {"es": ("loss_anneal", "random_flops"), "eswp": ("es",)}
+_ELSEWHERE = "the rate of the study that tuned it"
 _PRIMARY = frozenset({("es", "baseline"), ("es", "short_es"), ("es", "loss_anneal")})
 
 _SPECS = (
@@ -50,7 +51,7 @@ _SPECS = (
         frontier=("short_es", "short_75"),
         shorts={"es": "short_es", "loss_anneal": "short_es", "infobatch": "short_75"},
         rivals={"es": ("loss_anneal",)},
-        primary=_PRIMARY, margin=0.5, seeds=5,
+        primary=_PRIMARY, margin=0.5, seeds=5, rates=_ELSEWHERE,
         remarks=("Rates are those of the study without noise.",),
     ),
     Study(
@@ -63,7 +64,7 @@ _SPECS = (
         frontier=("short_es",),
         shorts={"es": "short_es", "es_eval": "short_es"},
         rivals={"es_eval": ("es",)},
-        primary=frozenset({("es_eval", "es")}), margin=0.5, seeds=12,
+        primary=frozenset({("es_eval", "es")}), margin=0.5, seeds=12, rates=_ELSEWHERE,
         remarks=("All runs but those of eval mode are the decisive run's; so are the rates.",),
     ),
     Study(
@@ -95,7 +96,7 @@ _SPECS = (
         title="The same fine-tuning with every arm at one rate",
         arms=_SST2_ARMS, frontier=("short_eswp", "short_es"), shorts=_SST2_SHORTS,
         rivals=_SST2_RIVALS, primary=frozenset({("es", "baseline"), ("es", "short_es")}),
-        margin=0.5, seeds=5, alike="albert_base",
+        margin=0.5, seeds=5, rates="the rate tuned for the methods", alike="albert_base",
         remarks=(
             "The methods' runs are those of cpu_sst2; new are the baselines, at the methods' rate.",
             "Asked after cpu_sst2 had been seen, before its own first run.",

@@ -42,14 +42,13 @@ def draw(study: Study, found: Findings) -> Figure:
             )  # fmt: skip
         axes.set_xlabel("FLOPs of training, percent of the baseline's (scoring included)")
         axes.set_ylabel("test accuracy (%)")
-        axes.legend(loc="lower right", fontsize=8)
+        axes.legend(loc="best", fontsize=8)
         headline(figure, study.title)
         counts = sorted({int(count) for count in arms["seeds"]}) or [0]
         seeds = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-        rates = "its own tuned rate" if study.tuning else "the rate of the study that tuned it"
         footnote(
             figure,
-            f"{seeds} seeds an arm, each at {rates}; bars: 95% interval of the mean. A "
+            f"{seeds} seeds an arm, each at {study.rates}; bars: 95% interval of the mean. A "
             "method above the line is worth more than a shorter baseline of its cost.",
         )
         figure.draw_without_rendering()

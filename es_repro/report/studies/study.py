@@ -23,6 +23,7 @@ class Study:
         margin: points within which two arms of equal cost count as equivalent.
         seeds: that were planned.
         tuning: the experiment in which rates were tuned; "": they are another study's.
+        rates: at which rate each arm trains, in the words of the picture's footnote.
         alike: the model option whose assumed utilisation of a GPU its net is given.
     """
 
@@ -37,6 +38,7 @@ class Study:
     margin: float
     seeds: int
     tuning: str = ""
+    rates: str = "its own tuned rate"
     alike: str = "resnet18"
     remarks: tuple[str, ...] = field(default=())
 
