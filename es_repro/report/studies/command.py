@@ -131,7 +131,9 @@ def _rates(options: argparse.Namespace) -> None:
     lines = []
     for arm in found:
         tried = ", ".join(f"{rate:g}: {value:.2f}" for rate, value in arm.tried.items())
-        print(f"{arm.row}: best {arm.best:g} ({tried})")
+        close = ", ".join(f"{rate:g}" for rate in arm.close(study.margin))
+        rivals = f"; within {study.margin:g} points: {close}" if close else ""
+        print(f"{arm.row}: best {arm.best:g} ({tried}){rivals}")
         lines += [(arm.row, rate, value, rate == arm.best) for rate, value in arm.tried.items()]
     folder = options.results / study.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -142,6 +144,11 @@ def _rates(options: argparse.Namespace) -> None:
         print(
             f"to be tried: python -m es_repro.train -m sweep={study.tuning} "
             f"optimizer.lr={rate:g} method={rows}"
+        )
+    if any(arm.close(study.margin) for arm in found):
+        print(
+            "rates within the study's margin of the best are hardly told apart by one run each: "
+            "more seeds of both (seed=1001,1002 optimizer.lr=... method=...) are averaged"
         )
     if options.write:
         path = Path(config_folder()) / "recipe" / f"{study.name}_rates.yaml"

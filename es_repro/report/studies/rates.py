@@ -38,6 +38,11 @@ class Tuned:
     best: float
     wanted: float | None
 
+    def close(self, margin: float) -> list[float]:
+        """Other rates that end less than `margin` points below the best, ascending."""
+        floor = self.tried[self.best] - margin
+        return [rate for rate, value in self.tried.items() if rate != self.best and value > floor]
+
 
 def tuned(study: Study, runs: pd.DataFrame) -> list[Tuned]:
     """What tuning found, arm by arm.

@@ -250,6 +250,12 @@ def test_the_best_rate_must_be_interior(root):
     assert len([line for line in lines if not line.startswith("#")]) == len(STUDY.arms)
 
 
+def test_rates_close_to_the_best_are_named(root):
+    tune(root, {0.05: 0.60, 0.1: 0.62, 0.2: 0.618, 0.4: 0.6149})
+    assert rates_of(root)["es"].close(margin=0.5) == [0.2]
+    assert rates_of(root)["es"].close(margin=0.6) == [0.2, 0.4]
+
+
 @pytest.mark.parametrize(("kind", "wanted"), [("FloatingPointError", None), ("OSError", 0.4)])
 def test_a_rate_that_diverges_has_been_tried(root, kind, wanted):
     tune(root, {0.05: 0.60, 0.1: 0.62, 0.2: 0.64})
