@@ -145,7 +145,7 @@ def _rates(options: argparse.Namespace) -> None:
             f"to be tried: python -m es_repro.train -m sweep={study.tuning} "
             f"optimizer.lr={rate:g} method={rows}"
         )
-    if any(arm.close(study.margin) for arm in found):
+    if any(arm.close(study.margin) and arm.runs == len(arm.tried) for arm in found):
         print(
             "rates within the study's margin of the best are hardly told apart by one run each: "
             "more seeds of both (seed=1001,1002 optimizer.lr=... method=...) are averaged"
